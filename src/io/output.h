@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Output
+ *
+ * The reading ends of a sidecar's stdout and stderr. Each turn of the loop reads a bounded piece
+ * into the ring and hands the same bytes to the file. While the file is behind, the pipe is left
+ * unread, for 200 ms at most: then the file loses bytes, and says how many. So a flood is slowed
+ * as a terminal slows it, and neither memory grows nor does another sidecar wait (contract G4).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+#include "io/log-file.h"
+#include "model/log-ring.h"
+
+typedef struct Output Output;
+
+/* New lines are in the ring: from this number on. At most once a turn. */
+typedef void (*output_lines_handler_t)(uint64_t first_number, void *userdata);
+
+/* ring is borrowed; file may be NULL, or is borrowed too. */
+int output_new(Output **ret,
+               sd_event *event,
+               LogRing *ring,
+               LogFile *file,
+               output_lines_handler_t on_lines,
+               void *userdata);
+Output *output_free(Output *output);
+DEFINE_CLEANUP(Output, output_free);
+
+/*
+ * Makes the two pipes for a new generation and answers their writing ends, which are the
+ * caller's to close once they are handed on. What a grandchild of the former generation still
+ * writes into the old pipes is read on until it ends, and counts as the former generation's.
+ */
+int output_open(Output *output, uint64_t generation, int *ret_stdout, int *ret_stderr);
+
+/*
+ * Reads what is in the pipes right now, and no more (FIONREAD once a pipe): called when the main
+ * process has ended, so that its last words are in the ring before its end is told.
+ */
+void output_drain(Output *output);
+
+/* The tree is empty: nobody can write any more. Drains, ends the last lines, closes the pipes. */
+void output_close(Output *output);
+
+/* The log file has room again: reading goes on. For the file's on_room. */
+void output_resume(Output *output);

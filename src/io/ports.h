@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Ports
+ *
+ * Who listens on a TCP port of this machine, and which port nobody listens on. Asked of the
+ * kernel by sock_diag(7), which walks the listening sockets alone.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct PortHolder {
+        pid_t pid;        /* 0: cannot be seen (another user's) */
+        char program[64]; /* comm; "" where pid is 0 */
+} PortHolder;
+
+/*
+ * 1 and *ret: someone listens there, on a loopback or wildcard address of IPv4 or IPv6;
+ * 0: nobody does. ret may be NULL: finding the pid walks /proc.
+ */
+int port_find_listener(uint16_t port, PortHolder *ret);
+
+/* Must answer false for a port that somebody else was promised. */
+typedef bool (*port_filter_t)(uint16_t port, void *userdata);
+
+/* A free port outside the kernel's ephemeral range; -EADDRINUSE: there is none. */
+int port_pick_free(uint16_t *ret, port_filter_t is_allowed, void *userdata);

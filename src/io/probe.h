@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Probe
+ *
+ * One question to a sidecar: are you alive? Asked on 127.0.0.1, then on ::1, never elsewhere; no
+ * redirect is followed, no proxy used, no name resolved, no body kept. HTTP goes through libcurl's
+ * multi interface on sd-event; libcurl comes in by dlopen(3) at the first HTTP probe, since linking
+ * it costs 5 MiB and 5 ms that a daemon without probes need not pay.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+#include "model/manifest.h"
+
+typedef struct Prober Prober; /* what all probes share */
+typedef struct Probe Probe;   /* one that is under way */
+
+int prober_new(Prober **ret, sd_event *event);
+Prober *prober_free(Prober *prober);
+DEFINE_CLEANUP(Prober, prober_free);
+
+/* Everything is borrowed, and only while probe_start() runs. */
+typedef struct ProbeTarget {
+        ProbeKind kind;
+        uint16_t port;
+        char *const *paths;   /* filled in; http: asked in order as contract R2 says */
+        char *const *headers; /* filled in, "Name: value" */
+        const StatusRange *alive;
+        size_t n_alive;
+        uint64_t timeout_usec;  /* of each request */
+        uint64_t deadline_usec; /* CLOCK_MONOTONIC, of the whole round */
+} ProbeTarget;
+
+typedef struct ProbeResult {
+        bool alive;
+        bool is_loading; /* answered 503: it says that it is there, and not yet ready */
+        int path_index;  /* of ProbeTarget::paths, the one that decided; -1: none answered */
+        unsigned status; /* HTTP; 0: none */
+        uint64_t latency_usec;
+        const char *error; /* why not alive, for people, borrowed during the call; "" if alive */
+} ProbeResult;
+
+/* Called once, from the event loop, never from within probe_start(). It may free the probe. */
+typedef void (*probe_handler_t)(const ProbeResult *result, void *userdata);
+
+int probe_start(Probe **ret,
+                Prober *prober,
+                const ProbeTarget *target,
+                probe_handler_t handler,
+                void *userdata);
+/* Before its answer: there will be none. */
+Probe *probe_free(Probe *probe);
+DEFINE_CLEANUP(Probe, probe_free);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Tree
+ *
+ * One sidecar's process tree: the main process and all that came from it, in whatever session or
+ * group, through all generations of the sidecar. Contained by a cgroup, or by a guardian where no
+ * cgroup is writable; nobody above has to know which. There is no timer and no policy in here:
+ * core asks for each step of an ending, and the proof of emptiness is reported as it comes.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "io/keeper-client.h"
+
+typedef struct Tree Tree;
+
+/* What to run. Everything is borrowed, and only while tree_spawn() runs. */
+typedef struct SpawnSpec {
+        uint64_t generation;
+        const char *path; /* absolute, PATH is not searched */
+        char *const *argv;
+        char *const *envp;
+        const char *working_directory; /* absolute */
+        int stdin_fd;                  /* -1: /dev/null */
+        int stdout_fd;
+        int stderr_fd;
+} SpawnSpec;
+
+/* News, each at most once a generation, in this order, always from the event loop. */
+typedef struct TreeObserver {
+        /* A main process exists; its exec is still under way. */
+        void (*on_forked)(void *userdata, pid_t pid);
+        /* There is none: clone failed with error (positive errno). Nothing else will follow. */
+        void (*on_fork_failed)(void *userdata, int error);
+        /* 0, or the positive errno of the step of exec that failed: then on_exited follows. */
+        void (*on_exec)(void *userdata, int error);
+        /* The main process was reaped; code and status as in siginfo_t, code 0: not known. */
+        void (*on_exited)(void *userdata, int code, int status);
+        /* Nothing of the tree is left: proven. Only after on_exited, maybe in the same turn. */
+        void (*on_emptied)(void *userdata);
+} TreeObserver;
+
+/* name: of the sidecar, for the cgroup's directory. The observer is borrowed for the Tree's life.
+ */
+int tree_new(Tree **ret,
+             KeeperClient *client,
+             const char *name,
+             const TreeObserver *observer,
+             void *userdata);
+/* Only of an empty tree, or when the daemon ends; gives the slot and the cgroup back. */
+Tree *tree_free(Tree *tree);
+DEFINE_CLEANUP(Tree, tree_free);
+
+/* Negative errno: nothing was sent, no news will come. -EBUSY: the former generation is not gone.
+ */
+int tree_spawn(Tree *tree, const SpawnSpec *spec);
+
+/* The signal, then SIGCONT, to the main process alone; -ESRCH once it is reaped. */
+int tree_signal_main(Tree *tree, int signal);
+/* To every process of the tree, each proven to belong before it is signalled. */
+int tree_signal_all(Tree *tree, int signal);
+/* One round of SIGKILL; to be repeated until on_emptied. */
+int tree_kill(Tree *tree);
+
+pid_t tree_main_pid(const Tree *tree); /* 0: none */
+
+/* Processes of the tree right now: the number of them, and a new array. */
+int tree_list_pids(const Tree *tree, pid_t **ret);
+
+/* Below the cgroup mount, such as /user.slice/.../trees/3-redis; NULL without a cgroup. */
+const char *tree_cgroup(const Tree *tree);
+
+/* -ENODATA where nobody counts. */
+int tree_memory_bytes(const Tree *tree, uint64_t *ret);
+int tree_cpu_nsec(const Tree *tree, uint64_t *ret);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Manifest
+ *
+ * The objects and what can be asked of them. How they come out of a text is manifest-parse.c.
+ */
+
+#include <string.h>
+
+#include "model/manifest.h"
+#include "util/strv.h"
+
+SidecarSpec *sidecar_spec_ref(SidecarSpec *spec) {
+        spec->n_ref++;
+        return spec;
+}
+
+static void probe_spec_done(ProbeSpec *probe) {
+        free(probe->port_name);
+        strv_free(probe->paths);
+        strv_free(probe->headers);
+        free(probe->alive);
+}
+
+SidecarSpec *sidecar_spec_unref(SidecarSpec *spec) {
+        if (!spec || --spec->n_ref > 0)
+                return NULL;
+
+        for (size_t i = 0; i < spec->n_ports; i++)
+                free(spec->ports[i].name);
+        free(spec->ports);
+        probe_spec_done(&spec->readiness);
+        strv_free(spec->command);
+        strv_free(spec->env);
+        strv_free(spec->unset_env);
+        free(spec->working_directory);
+        free(spec->app_id);
+        free(spec->name);
+        free(spec->description);
+        free(spec->base_dir);
+        free(spec->manifest_dir);
+        free(spec->effective_json);
+        free(spec);
+        return NULL;
+}
+
+bool restart_spec_is_success(const RestartSpec *restart, int exit_code) {
+        return exit_code >= 0 && exit_code <= UINT8_MAX &&
+               (restart->success_exit_codes[exit_code / 8] & (1u << (exit_code % 8))) != 0;
+}
+
+const PortSpec *sidecar_spec_find_port(const SidecarSpec *spec, const char *name) {
+        for (size_t i = 0; i < spec->n_ports; i++)
+                if (streq(spec->ports[i].name, name))
+                        return &spec->ports[i];
+
+        return NULL;
+}
+
+Manifest *manifest_free(Manifest *manifest) {
+        if (!manifest)
+                return NULL;
+
+        for (size_t i = 0; i < manifest->n_sidecars; i++)
+                sidecar_spec_unref(manifest->sidecars[i]);
+        free(manifest->sidecars);
+        free(manifest->path);
+        free(manifest->id);
+        free(manifest->name);
+        free(manifest);
+        return NULL;
+}
+
+void manifest_error_done(ManifestError *error) {
+        free(error->path);
+        free(error->pointer);
+        free(error->message);
+        *error = (ManifestError){ 0 };
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Manifest
+ *
+ * What an app declares, checked and with all defaults filled in. A manifest is read whole or
+ * not at all; every value in here is within the range of the schema. It is shared and never
+ * changed after it was made: a generation keeps a reference on the SidecarSpec that it was
+ * started with (contract S1).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/macro.h"
+
+#define MANIFEST_BYTES_MAX (256u * 1024u)
+#define RESTART_ATTEMPTS_UNLIMITED UINT32_MAX
+
+typedef enum RestartPolicy {
+        RESTART_POLICY_NO,
+        RESTART_POLICY_ON_FAILURE,
+        RESTART_POLICY_ALWAYS,
+        _RESTART_POLICY_MAX,
+        _RESTART_POLICY_INVALID = -EINVAL,
+} RestartPolicy;
+
+typedef struct RestartSpec {
+        RestartPolicy policy;
+        uint64_t delay_usec;
+        double factor;
+        uint64_t max_delay_usec;
+        double jitter; /* 0.1: ten per cent to either side */
+        uint64_t reset_after_usec;
+        uint32_t attempts;              /* RESTART_ATTEMPTS_UNLIMITED */
+        uint8_t success_exit_codes[32]; /* a bit an exit code: see restart_spec_is_success() */
+} RestartSpec;
+
+typedef struct PortSpec {
+        char *name;      /* "http" for the short form `port` */
+        uint16_t number; /* 0: "auto" */
+        bool reassign;   /* onConflict */
+} PortSpec;
+
+typedef struct StatusRange {
+        uint16_t low, high; /* HTTP status codes, inclusive */
+} StatusRange;
+
+typedef enum ProbeKind {
+        PROBE_NONE, /* ready once exec succeeded */
+        PROBE_HTTP,
+        PROBE_TCP,
+        _PROBE_KIND_MAX,
+        _PROBE_KIND_INVALID = -EINVAL,
+} ProbeKind;
+
+typedef struct ProbeSpec {
+        ProbeKind kind;
+        char *port_name; /* of SidecarSpec::ports; NULL: port_number counts */
+        uint16_t port_number;
+        char **paths;       /* http: templates, tried in order */
+        char **headers;     /* http: "Name: template" */
+        StatusRange *alive; /* http: what counts as a sign of life */
+        size_t n_alive;
+        uint64_t timeout_usec;
+        uint64_t interval_usec;
+} ProbeSpec;
+
+typedef struct SidecarSpec SidecarSpec;
+
+struct SidecarSpec {
+        unsigned n_ref;
+
+        char *app_id;
+        char *name;
+        char *description;  /* or empty */
+        char *base_dir;     /* of the app; or NULL */
+        char *manifest_dir; /* absolute folder of the file, where the search for programs goes by */
+
+        char **command;          /* templates; the first is the program, never empty */
+        char **env;              /* NAME=template */
+        char **unset_env;        /* names that the manifest sets to null */
+        char *working_directory; /* template; or NULL: the user's home */
+        bool auto_start;
+
+        PortSpec *ports;
+        size_t n_ports;
+        ProbeSpec readiness; /* tcp on the first port where the manifest names none (contract 1) */
+
+        RestartSpec restart;
+        int stop_signal;
+        uint64_t stop_timeout_usec;
+        uint64_t start_timeout_usec;
+        uint64_t log_max_size_bytes;
+        uint32_t log_max_files;
+
+        char *effective_json; /* this sidecar as JSON, defaults filled in: equal text, equal spec */
+};
+
+SidecarSpec *sidecar_spec_ref(SidecarSpec *spec);
+SidecarSpec *sidecar_spec_unref(SidecarSpec *spec);
+DEFINE_CLEANUP(SidecarSpec, sidecar_spec_unref);
+
+bool restart_spec_is_success(const RestartSpec *restart, int exit_code);
+
+/* NULL where there is none of that name. The first port is the one the endpoint goes by. */
+const PortSpec *sidecar_spec_find_port(const SidecarSpec *spec, const char *name);
+
+typedef struct Manifest {
+        char *path; /* as given to manifest_parse() */
+        char *id;
+        char *name;             /* for people; the id where the file has none */
+        SidecarSpec **sidecars; /* sorted by name; NULL-terminated */
+        size_t n_sidecars;
+} Manifest;
+
+Manifest *manifest_free(Manifest *manifest);
+DEFINE_CLEANUP(Manifest, manifest_free);
+
+/* What is wrong with a manifest, for a person with an editor. */
+typedef struct ManifestError {
+        char *path;
+        unsigned line; /* from 1; 0: the file as a whole */
+        char *pointer; /* RFC 6901, "" for the whole document */
+        char *message; /* what is wrong and what to do, one sentence or two */
+} ManifestError;
+
+void manifest_error_done(ManifestError *error);
+
+/*
+ * Reads text[n_bytes], the content of the file at `path` (absolute, used for messages, for the
+ * check that the id is the file's name, and for SidecarSpec::manifest_dir). -EBADMSG: the text
+ * is wrong, and *ret_error says how; it is then to be freed with manifest_error_done().
+ */
+int manifest_parse(Manifest **ret,
+                   const char *path,
+                   const char *text,
+                   size_t n_bytes,
+                   ManifestError *ret_error);
+
+/*
+ * The same from the file itself: a regular file of root or of this user, not a symbolic link, not
+ * writable by others, at most MANIFEST_BYTES_MAX (contract F2); what is not so is -EBADMSG too.
+ */
+int manifest_load(Manifest **ret, const char *path, ManifestError *ret_error);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Log
+ *
+ * A message is formatted into one buffer and leaves by one write(2), so that lines of the
+ * brain and of the keeper, which share the descriptor, never mix.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "util/log.h"
+
+#define LINE_MAX_BYTES 2048
+
+static const char *const levels[] = {
+        [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",     [LOG_CRIT] = "crit",
+        [LOG_ERR] = "err",     [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+        [LOG_INFO] = "info",   [LOG_DEBUG] = "debug",
+};
+
+static int max_level = LOG_INFO;
+
+void log_set_max_level(int level) {
+        max_level = level;
+}
+
+int log_get_max_level(void) {
+        return max_level;
+}
+
+int log_level_from_string(const char *text) {
+        for (size_t i = 0; i < ELEMENTSOF(levels); i++)
+                if (strcmp(levels[i], text) == 0)
+                        return (int) i;
+
+        return -EINVAL;
+}
+
+const char *log_level_to_string(int level) {
+        return level >= 0 && (size_t) level < ELEMENTSOF(levels) ? levels[level] : NULL;
+}
+
+/* The journal reads priorities only from the stream it made: systemd.exec(5), JOURNAL_STREAM. */
+static bool stderr_is_journal(void) {
+        static int answer = -1;
+        const char *text = getenv("JOURNAL_STREAM");
+        unsigned long long device, inode;
+        struct stat st;
+
+        if (answer < 0)
+                answer = text && sscanf(text, "%llu:%llu", &device, &inode) == 2 &&
+                         fstat(STDERR_FILENO, &st) >= 0 && st.st_dev == device &&
+                         st.st_ino == inode;
+
+        return answer;
+}
+
+static void log_write(int level, int error, const char *format, va_list args) {
+        char line[LINE_MAX_BYTES];
+        size_t used = 0;
+        int saved = errno, n;
+
+        if (stderr_is_journal())
+                used = (size_t) snprintf(line, sizeof(line), "<%d>", level);
+
+        n = vsnprintf(line + used, sizeof(line) - used, format, args);
+        used = n < 0 ? used : used + (size_t) n;
+
+        if (error != 0 && used < sizeof(line)) {
+                n = snprintf(line + used, sizeof(line) - used, ": %s", strerror(abs(error)));
+                used += n < 0 ? 0 : (size_t) n;
+        }
+
+        if (used > sizeof(line) - 1)
+                used = sizeof(line) - 1;
+        line[used++] = '\n';
+
+        (void) !write(STDERR_FILENO, line, used);
+        errno = saved;
+}
+
+void log_at(int level, const char *format, ...) {
+        va_list args;
+
+        if (level > max_level)
+                return;
+
+        va_start(args, format);
+        log_write(level, 0, format, args);
+        va_end(args);
+}
+
+int log_errno(int level, int error, const char *format, ...) {
+        va_list args;
+
+        if (level > max_level)
+                return error;
+
+        va_start(args, format);
+        log_write(level, error, format, args);
+        va_end(args);
+        return error;
+}

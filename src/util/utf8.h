@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * UTF-8
+ *
+ * Sidecars write bytes, D-Bus takes valid UTF-8 without NUL and sd_bus_message_append()
+ * refuses anything else with -EINVAL: what goes to the bus is made valid here.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Strict as in RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF. */
+bool utf8_is_valid(const char *bytes, size_t n_bytes);
+
+/* A new string in which each byte that is no part of a character, and NUL, is U+FFFD. */
+char *utf8_make_valid(const char *bytes, size_t n_bytes);
