@@ -1,3 +1,502 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-typedef int empty_translation_unit;
+/*
+ * Sidecar
+ *
+ * News from the tree and the probe becomes facts; sidecar_converge() turns facts into steps. The
+ * step that starts a process is long and has a file of its own, sidecar-start.c.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+
+#include "core/sidecar.h"
+#include "core/supervisor.h"
+#include "model/reason.h"
+#include "model/template.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/signal-name.h"
+#include "util/strv.h"
+
+#define TIMER_ACCURACY_USEC 1000
+
+static uint32_t roll(void) {
+        uint32_t number = 0;
+
+        /* Only jitter hangs on it: without entropy it is merely less jittery. */
+        (void) !getrandom(&number, sizeof(number), GRND_NONBLOCK);
+        return number;
+}
+
+const char *sidecar_name(const Sidecar *s) {
+        return s->spec->name;
+}
+
+bool sidecar_is_gone(const Sidecar *s) {
+        return s->life.process == PROCESS_NONE;
+}
+
+static bool is_up(const Sidecar *s) {
+        return !sidecar_is_gone(s) && s->life.goal == GOAL_UP;
+}
+
+bool sidecar_needs_restart(const Sidecar *s) {
+        return is_up(s) && s->running &&
+               (s->spec_is_gone || !streq(s->running->effective_json, s->spec->effective_json));
+}
+
+char *sidecar_endpoint(const Sidecar *s) {
+        char *url = NULL;
+
+        if (s->n_ports == 0)
+                return strdup("");
+
+        return asprintf(&url, "http://127.0.0.1:%u", s->ports[0]) < 0 ? NULL : url;
+}
+
+char *sidecar_reason(const Sidecar *s) {
+        return reason_text(s->running ? s->running : s->spec, &s->life, s->evidence.detail);
+}
+
+static void tell_changed(Sidecar *s) {
+        s->supervisor->observer->on_sidecar_changed(s, s->supervisor->observer_userdata);
+}
+
+/* Status words of the log are those of the bus, so that one can search for either. */
+static void log_status(const Sidecar *s, const Step *step) {
+        _cleanup_free_ char *reason = sidecar_reason(s);
+        int level = step->status == STATUS_FAILED          ? LOG_ERR
+                    : step->sub_state == SUB_STATE_BACKOFF ? LOG_WARNING
+                                                           : LOG_DEBUG;
+
+        log_at(level, "[%s] %s/%s%s%s", sidecar_name(s), status_to_string(step->status),
+               sub_state_to_string(step->sub_state), reason && *reason ? ": " : "",
+               reason ? reason : "");
+}
+
+static void announce(Sidecar *s, const Step *step) {
+        uint64_t now = clock_realtime_usec();
+
+        s->changed_at_usec = now;
+        if (step->sub_state == SUB_STATE_READY && step->status != s->life.status)
+                s->ready_at_usec = now;
+        s->retry_at_usec = 0;
+        if (step->sub_state == SUB_STATE_BACKOFF)
+                s->retry_at_usec = now + s->life.retry_at - clock_monotonic_usec();
+
+        log_status(s, step);
+        lifecycle_did_announce(&s->life, step);
+        s->supervisor->observer->on_status(s, supervisor_next_seq(s->supervisor),
+                                           s->supervisor->observer_userdata);
+}
+
+static void on_probe(const ProbeResult *result, void *userdata) {
+        Sidecar *s = userdata;
+
+        s->probe = probe_free(s->probe);
+        if (result->alive && result->path_index >= 0 && !s->alive_path)
+                (void) free_and_strdup(&s->alive_path,
+                                       s->running->readiness.paths[result->path_index]);
+
+        log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
+        lifecycle_on_probe(&s->life, result->alive, clock_monotonic_usec());
+        sidecar_converge(s);
+}
+
+static int expand_all(char ***ret, char *const *texts, const TemplateValues *values) {
+        _cleanup_(strv_freep) char **expanded = NULL;
+
+        STRV_FOREACH (text, texts) {
+                char *line = NULL;
+                int r;
+
+                r = template_expand(&line, *text, values, NULL);
+                if (r >= 0)
+                        r = strv_consume(&expanded, line);
+                if (r < 0)
+                        return r;
+        }
+
+        *ret = TAKE_PTR(expanded);
+        return 0;
+}
+
+static uint16_t probe_port(const Sidecar *s, const ProbeSpec *spec) {
+        for (size_t i = 0; spec->port_name && i < s->n_ports; i++)
+                if (streq(s->ports_spec->ports[i].name, spec->port_name))
+                        return s->ports[i];
+
+        return spec->port_number;
+}
+
+static int start_probe(Sidecar *s, uint64_t deadline) {
+        const ProbeSpec *spec = &s->running->readiness;
+        TemplateValues values = { .spec = s->running, .ports = s->ports };
+        char *only[] = { s->alive_path, NULL };
+        _cleanup_(strv_freep) char **paths = NULL, **headers = NULL;
+        ProbeTarget target = {
+                .kind = spec->kind,
+                .port = probe_port(s, spec),
+                .alive = spec->alive,
+                .n_alive = spec->n_alive,
+                .timeout_usec = spec->timeout_usec,
+                .deadline_usec = deadline,
+        };
+        int r;
+
+        r = expand_all(&paths, s->alive_path ? only : spec->paths, &values);
+        if (r >= 0)
+                r = expand_all(&headers, spec->headers, &values);
+        if (r < 0)
+                return r;
+
+        target.paths = paths;
+        target.headers = headers;
+        return probe_start(&s->probe, s->supervisor->prober, &target, on_probe, s);
+}
+
+static void do_probe(Sidecar *s, const Step *step) {
+        int r;
+
+        lifecycle_did_probe(&s->life);
+        r = start_probe(s, step->until);
+        if (r < 0) {
+                (void) log_warning_errno(r, "[%s] cannot be probed", sidecar_name(s));
+                lifecycle_on_probe(&s->life, false, clock_monotonic_usec());
+        }
+}
+
+static void do_spawn(Sidecar *s) {
+        Cause cause = { .exit_code = -1 };
+        bool permanent = false;
+        uint64_t now = clock_monotonic_usec();
+
+        sidecar_spec_unref(s->running);
+        s->running = sidecar_spec_ref(s->spec);
+        lifecycle_did_spawn(&s->life, s->running, now);
+        s->ready_at_usec = 0;
+        s->alive_path = (free(s->alive_path), NULL);
+
+        if (sidecar_launch(s, &cause, &permanent) < 0)
+                lifecycle_on_spawn_failed(&s->life, &cause, permanent, now, roll());
+}
+
+/* An ending that fails half way is no error: the next step of the ladder is stronger. */
+static void do_end_step(Sidecar *s, StepKind kind) {
+        int r;
+
+        s->probe = probe_free(s->probe);
+        if (kind == STEP_SIGNAL_MAIN)
+                r = tree_signal_main(s->tree, s->running->stop_signal);
+        else if (kind == STEP_TERM_REST)
+                r = tree_signal_all(s->tree, SIGTERM);
+        else
+                r = tree_kill(s->tree);
+        if (r < 0 && r != -ESRCH)
+                (void) log_warning_errno(r, "[%s] a step of ending it failed", sidecar_name(s));
+
+        lifecycle_did_end_step(&s->life, kind, clock_monotonic_usec());
+        if (lifecycle_is_unkillable(&s->life, clock_monotonic_usec()) && !s->unkillable_was_told) {
+                s->unkillable_was_told = true;
+                log_error("[%s] cannot be killed: it hangs in the kernel. It is tried again once a "
+                          "second, and not started until it is gone",
+                          sidecar_name(s));
+        }
+}
+
+static void do_step(Sidecar *s, const Step *step) {
+        switch (step->kind) {
+
+        case STEP_ANNOUNCE:
+                announce(s, step);
+                break;
+
+        case STEP_SPAWN:
+                do_spawn(s);
+                break;
+
+        case STEP_PROBE:
+                do_probe(s, step);
+                break;
+
+        default:
+                do_end_step(s, step->kind);
+        }
+}
+
+static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        sidecar_converge(userdata);
+        return 0;
+}
+
+static int arm_timer(Sidecar *s, uint64_t until) {
+        if (until == UINT64_MAX)
+                return s->timer ? sd_event_source_set_enabled(s->timer, SD_EVENT_OFF) : 0;
+
+        if (!s->timer)
+                return sd_event_add_time(s->supervisor->event, &s->timer, CLOCK_MONOTONIC, until,
+                                         TIMER_ACCURACY_USEC, on_timer, s);
+
+        (void) sd_event_source_set_time(s->timer, until);
+        return sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
+}
+
+void sidecar_converge(Sidecar *s) {
+        Step step;
+        int r;
+
+        for (;;) {
+                uint64_t now = clock_monotonic_usec();
+
+                lifecycle_on_time(&s->life, now, roll());
+                step = lifecycle_next(&s->life, now);
+                if (step.kind == STEP_WAIT)
+                        break;
+                do_step(s, &step);
+        }
+
+        r = arm_timer(s, step.until);
+        if (r < 0)
+                (void) log_error_errno(r, "[%s] cannot be timed", sidecar_name(s));
+
+        tell_changed(s);
+        if (sidecar_is_gone(s))
+                supervisor_note_gone(s->supervisor, s);
+}
+
+static void on_forked(void *userdata, pid_t pid) {
+        Sidecar *s = userdata;
+
+        s->main_pid = pid;
+        lifecycle_on_forked(&s->life, clock_monotonic_usec());
+        sidecar_converge(s);
+}
+
+/* Memory, processes or descriptors may come back: such a start is tried again (contract S4). */
+static bool error_may_pass(int error) {
+        return error == EAGAIN || error == ENOMEM || error == ETXTBSY || error == EMFILE ||
+               error == ENFILE || error == EBUSY || error == ENOSPC;
+}
+
+static void on_no_start(Sidecar *s, int error) {
+        Cause cause = {
+                .code = error_may_pass(error) ? REASON_RESOURCES : REASON_EXEC_FAILED,
+                .error = error,
+                .exit_code = -1,
+        };
+
+        lifecycle_on_spawn_failed(&s->life, &cause, !error_may_pass(error), clock_monotonic_usec(),
+                                  roll());
+        sidecar_converge(s);
+}
+
+static void on_fork_failed(void *userdata, int error) {
+        Sidecar *s = userdata;
+
+        output_close(s->output);
+        on_no_start(s, error);
+}
+
+static void on_exec(void *userdata, int error) {
+        Sidecar *s = userdata;
+
+        if (error != 0) {
+                on_no_start(s, error);
+                return;
+        }
+
+        lifecycle_on_exec(&s->life, clock_monotonic_usec());
+        sidecar_converge(s);
+}
+
+/* The line and its form are promised (contract G5). */
+static void log_exit(const Sidecar *s, int code, int status) {
+        if (code == CLD_EXITED)
+                log_info("[%s] terminated (exit code: %d)", sidecar_name(s), status);
+        else if (code == CLD_KILLED || code == CLD_DUMPED)
+                log_info("[%s] terminated (signal: %s)", sidecar_name(s), signal_to_name(status));
+        else
+                log_info("[%s] terminated (exit code: not known)", sidecar_name(s));
+}
+
+static void on_exited(void *userdata, int code, int status) {
+        Sidecar *s = userdata;
+
+        /* Its last words come first: what it wrote before its end is read before that is told. */
+        output_drain(s->output);
+        s->probe = probe_free(s->probe);
+        log_exit(s, code, status);
+
+        s->main_pid = 0;
+        s->exit_code = code == CLD_EXITED ? status : -1;
+        s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
+        lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), roll());
+        sidecar_converge(s);
+}
+
+static void on_emptied(void *userdata) {
+        Sidecar *s = userdata;
+
+        output_close(s->output);
+        s->unkillable_was_told = false;
+        lifecycle_on_empty(&s->life);
+        sidecar_converge(s);
+}
+
+static const TreeObserver tree_observer = {
+        .on_forked = on_forked,
+        .on_fork_failed = on_fork_failed,
+        .on_exec = on_exec,
+        .on_exited = on_exited,
+        .on_emptied = on_emptied,
+};
+
+/* At debug level the supervisor's log has every line too (contract G5). */
+static void log_lines(const Sidecar *s, uint64_t first) {
+        LogLine line;
+
+        for (uint64_t n = first; log_ring_get(s->ring, n, &line); n = line.number + 1)
+                log_at(line.stream == LOG_STDERR ? LOG_WARNING : LOG_INFO, "[%s] %.*s",
+                       sidecar_name(s), (int) line.n_bytes, line.bytes);
+}
+
+static void on_lines(uint64_t first, void *userdata) {
+        Sidecar *s = userdata;
+
+        if (log_get_max_level() >= LOG_DEBUG)
+                log_lines(s, first);
+
+        s->supervisor->observer->on_log(s, s->supervisor->observer_userdata);
+}
+
+static void on_room(void *userdata) {
+        Sidecar *s = userdata;
+
+        output_resume(s->output);
+}
+
+static void on_file_state(int error, void *userdata) {
+        Sidecar *s = userdata;
+
+        if (error != 0)
+                (void) log_warning_errno(error,
+                                         "[%s] its log file %s cannot be written; lines are kept "
+                                         "in memory only until it can",
+                                         sidecar_name(s), s->log_path);
+        else
+                log_notice("[%s] its log file is written again", sidecar_name(s));
+}
+
+static int open_logs(Sidecar *s) {
+        LogFileSpec spec = {
+                .max_size_bytes = s->spec->log_max_size_bytes,
+                .max_files = s->spec->log_max_files,
+        };
+        int r;
+
+        if (asprintf(&s->log_path, "%s/log/%s/%s.log", s->supervisor->state_dir, s->spec->app_id,
+                     s->spec->name) < 0)
+                return -ENOMEM;
+        spec.path = s->log_path;
+
+        r = log_ring_new(&s->ring, clock_realtime_usec());
+        if (r >= 0)
+                r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
+        if (r >= 0)
+                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines, s);
+
+        return r;
+}
+
+int sidecar_new(Sidecar **ret, Supervisor *supervisor, App *app, SidecarSpec *spec) {
+        _cleanup_(sidecar_freep) Sidecar *s = NULL;
+        int r;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+
+        s->supervisor = supervisor;
+        s->app = app;
+        s->spec = sidecar_spec_ref(spec);
+        s->exit_code = -1;
+        s->changed_at_usec = clock_realtime_usec();
+        lifecycle_init(&s->life, s->spec, s->changed_at_usec);
+
+        r = open_logs(s);
+        if (r >= 0)
+                r = tree_new(&s->tree, supervisor->keeper, spec->name, &tree_observer, s);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+static void evidence_done(Evidence *evidence) {
+        free(evidence->detail);
+        strv_free(evidence->tried);
+        free(evidence->holder);
+}
+
+Sidecar *sidecar_free(Sidecar *s) {
+        if (!s)
+                return NULL;
+
+        sd_event_source_disable_unref(s->timer);
+        probe_free(s->probe);
+        tree_free(s->tree);
+        output_free(s->output);
+        log_file_free(s->file);
+        log_ring_free(s->ring);
+        evidence_done(&s->evidence);
+        sidecar_spec_unref(s->running);
+        sidecar_spec_unref(s->spec);
+        sidecar_spec_unref(s->ports_spec);
+        free(s->ports);
+        free(s->alive_path);
+        free(s->log_path);
+        free(s);
+        return NULL;
+}
+
+void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
+        sidecar_spec_unref(s->spec);
+        s->spec = sidecar_spec_ref(spec);
+        s->spec_is_gone = false;
+
+        /* The policy of a start that is to come is the one in force (contract S1, F3). */
+        if (sidecar_is_gone(s))
+                s->life.spec = s->spec;
+
+        sidecar_converge(s);
+}
+
+int sidecar_start(Sidecar *s, uint64_t *ret) {
+        if (s->supervisor->shutting_down)
+                return -ESHUTDOWN;
+
+        lifecycle_start(&s->life);
+        *ret = lifecycle_promised_generation(&s->life);
+        sidecar_converge(s);
+        return 0;
+}
+
+int sidecar_restart(Sidecar *s, uint64_t *ret) {
+        if (s->supervisor->shutting_down)
+                return -ESHUTDOWN;
+
+        lifecycle_restart(&s->life);
+        *ret = lifecycle_promised_generation(&s->life);
+        sidecar_converge(s);
+        return 0;
+}
+
+void sidecar_stop(Sidecar *s, ReasonCode on_whose_account, bool kill) {
+        lifecycle_stop(&s->life, on_whose_account, kill);
+        sidecar_converge(s);
+}

@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-
-typedef int empty_translation_unit;
+#pragma once
+#include "model/manifest.h"

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * AppObject
+ *
+ * What the bus keeps of an app: whether its changes are still to be told.
+ */
+
+#include <stdbool.h>
+
+#include "bus/server.h"
+
+struct AppObject {
+        Server *server;
+        App *app;
+        Status told_status;
+        bool load_state_changed;
+        bool is_dirty;
+        AppObject *next_dirty;
+};
+
+/* App::userdata of every app that there is. */
+int app_object_new(Server *server, App *app);
+AppObject *app_object_free(AppObject *object);
+DEFINE_CLEANUP(AppObject, app_object_free);
+
+void app_object_mark(AppObject *object);
+void app_object_flush(AppObject *object);

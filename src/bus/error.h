@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Error
+ *
+ * The names of the errors that leave by the bus (contract section 2). This is the edge: below it
+ * everything is a negative errno.
+ */
+
+#include <systemd/sd-bus.h>
+
+#define ERROR_NO_SUCH_APP "org.sidecard.Sidecars1.Error.NoSuchApp"
+#define ERROR_NO_SUCH_SIDECAR "org.sidecard.Sidecars1.Error.NoSuchSidecar"
+#define ERROR_START_FAILED "org.sidecard.Sidecars1.Error.StartFailed"
+#define ERROR_NOT_RUNNING "org.sidecard.Sidecars1.Error.NotRunning"
+#define ERROR_SHUTTING_DOWN "org.sidecard.Sidecars1.Error.ShuttingDown"
+#define ERROR_NOT_SUPPORTED "org.sidecard.Sidecars1.Error.NotSupported"
+#define ERROR_LIMITS_EXCEEDED "org.sidecard.Sidecars1.Error.LimitsExceeded"
+#define ERROR_INVALID_MANIFEST "org.sidecard.Sidecars1.Error.InvalidManifest"
+
+/* The handler of a method that a later release brings. */
+int method_not_supported(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);

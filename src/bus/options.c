@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Options
+ *
+ * One reader for all methods: each hands over a table of what it knows.
+ */
+
+#include "bus/options.h"
+#include "util/strv.h"
+
+static const Option *find(const Option *options, size_t n_options, const char *name) {
+        for (size_t i = 0; i < n_options; i++)
+                if (streq(options[i].name, name))
+                        return &options[i];
+
+        return NULL;
+}
+
+static int read_one(sd_bus_message *message,
+                    const Option *options,
+                    size_t n_options,
+                    sd_bus_error *ret_error) {
+        const char *name, *contents;
+        const Option *option;
+        int r;
+
+        r = sd_bus_message_read_basic(message, 's', &name);
+        if (r < 0)
+                return r;
+
+        option = find(options, n_options, name);
+        if (!option)
+                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS, "Unknown option: %s",
+                                         name);
+
+        r = sd_bus_message_peek_type(message, NULL, &contents);
+        if (r < 0)
+                return r;
+        if (contents[0] != option->type || contents[1] != '\0')
+                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "Option %s must be of type '%c', not '%s'", name,
+                                         option->type, contents);
+
+        if (option->given)
+                *option->given = true;
+        return sd_bus_message_read(message, "v", contents, option->value);
+}
+
+int options_read(sd_bus_message *message,
+                 const Option *options,
+                 size_t n_options,
+                 sd_bus_error *ret_error) {
+        int r;
+
+        r = sd_bus_message_enter_container(message, 'a', "{sv}");
+        if (r < 0)
+                return r;
+
+        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+                r = read_one(message, options, n_options, ret_error);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(message);
+                if (r < 0)
+                        return r;
+        }
+
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Server
+ *
+ * Core's observer: what happens is noted, and told once at the end of the loop's turn. Only
+ * StatusChanged leaves at once, since each change of status is to be told, in order.
+ */
+
+#include "bus/app-object.h"
+#include "bus/path.h"
+#include "bus/server.h"
+#include "bus/sidecar-object.h"
+#include "bus/waiter.h"
+#include "util/log.h"
+#include "util/strv.h"
+
+#define PRIORITY_FLUSH 10
+
+static void emit_added(const Server *server, char *path) {
+        _cleanup_free_ char *owned = path;
+
+        if (server->bus && owned)
+                (void) sd_bus_emit_object_added(server->bus, owned);
+}
+
+/* While the object can still be looked up: else the signal lacks its interfaces. */
+static void emit_removed(const Server *server, char *path) {
+        _cleanup_free_ char *owned = path;
+
+        if (server->bus && owned)
+                (void) sd_bus_emit_object_removed(server->bus, owned);
+}
+
+static void on_app_added(App *app, void *userdata) {
+        if (app_object_new(userdata, app) >= 0)
+                emit_added(userdata, path_of_app(app));
+}
+
+static void on_app_removed(App *app, void *userdata) {
+        emit_removed(userdata, path_of_app(app));
+        app_object_free(app->userdata);
+}
+
+static void on_sidecar_added(Sidecar *sidecar, void *userdata) {
+        if (sidecar_object_new(userdata, sidecar) >= 0)
+                emit_added(userdata, path_of_sidecar(sidecar));
+}
+
+static void on_sidecar_removed(Sidecar *sidecar, void *userdata) {
+        waiters_dismiss(userdata, sidecar);
+        emit_removed(userdata, path_of_sidecar(sidecar));
+        sidecar_object_free(sidecar->userdata);
+}
+
+static void on_status(Sidecar *sidecar, uint64_t seq, void *userdata) {
+        Server *server = userdata;
+        _cleanup_free_ char *path = path_of_sidecar(sidecar);
+        const Lifecycle *life = &sidecar->life;
+
+        if (server->bus && path)
+                (void) sd_bus_emit_signal(
+                        server->bus, path, INTERFACE_SIDECAR, "StatusChanged", "tssst", seq,
+                        status_to_string(life->status), sub_state_to_string(life->sub_state),
+                        reason_code_to_string(lifecycle_reason_code(life)), life->generation);
+
+        if (sidecar->app->userdata)
+                app_object_mark(sidecar->app->userdata);
+}
+
+static void on_sidecar_changed(Sidecar *sidecar, void *userdata) {
+        if (sidecar->userdata)
+                sidecar_object_mark(sidecar->userdata);
+
+        waiters_wake(userdata, sidecar);
+}
+
+static void on_app_changed(App *app, void *userdata _unused_) {
+        AppObject *object = app->userdata;
+
+        if (!object)
+                return;
+
+        object->load_state_changed = true;
+        app_object_mark(object);
+}
+
+static void on_log(Sidecar *sidecar, void *userdata) {
+        waiters_wake(userdata, sidecar);
+}
+
+static const SupervisorObserver observer = {
+        .on_app_added = on_app_added,
+        .on_app_removed = on_app_removed,
+        .on_sidecar_added = on_sidecar_added,
+        .on_sidecar_removed = on_sidecar_removed,
+        .on_status = on_status,
+        .on_sidecar_changed = on_sidecar_changed,
+        .on_app_changed = on_app_changed,
+        .on_log = on_log,
+};
+
+static int on_flush(sd_event_source *source _unused_, void *userdata) {
+        Server *server = userdata;
+
+        while (server->dirty) {
+                SidecarObject *object = server->dirty;
+
+                server->dirty = object->next_dirty;
+                object->is_dirty = false;
+                if (server->bus)
+                        sidecar_object_flush(object);
+        }
+        while (server->dirty_apps) {
+                AppObject *object = server->dirty_apps;
+
+                server->dirty_apps = object->next_dirty;
+                object->is_dirty = false;
+                if (server->bus)
+                        app_object_flush(object);
+        }
+
+        return 0;
+}
+
+int server_new(Server **ret, Supervisor *supervisor) {
+        _cleanup_(server_freep) Server *server = NULL;
+        int r;
+
+        server = calloc(1, sizeof(*server));
+        if (!server)
+                return -ENOMEM;
+
+        server->supervisor = supervisor;
+        r = sd_event_add_defer(supervisor->event, &server->flusher, on_flush, server);
+        if (r >= 0)
+                r = sd_event_source_set_priority(server->flusher, PRIORITY_FLUSH);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(server->flusher, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+
+        supervisor_set_observer(supervisor, &observer, server);
+        *ret = TAKE_PTR(server);
+        return 0;
+}
+
+static void free_objects(const Supervisor *supervisor) {
+        for (size_t i = 0; i < supervisor->n_apps; i++) {
+                App *app = supervisor->apps[i];
+
+                for (size_t k = 0; k < app->n_sidecars; k++)
+                        sidecar_object_free(app->sidecars[k]->userdata);
+                app_object_free(app->userdata);
+        }
+}
+
+Server *server_free(Server *server) {
+        if (!server)
+                return NULL;
+
+        waiters_free(server);
+        free_objects(server->supervisor);
+        sd_event_source_disable_unref(server->flusher);
+        sender_filter_free(server->senders);
+        sd_bus_flush_close_unref(server->bus);
+        free(server);
+        return NULL;
+}
+
+static void on_name_is_ours(Server *server) {
+        if (server->has_name)
+                return;
+
+        server->has_name = true;
+        log_info("Ready, as %s on the session bus", BUS_NAME);
+        (void) keeper_client_send_ready(server->supervisor->keeper);
+}
+
+static int
+on_name_requested(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error _unused_) {
+        const sd_bus_error *error = sd_bus_message_get_error(reply);
+        uint32_t answer = 0;
+
+        if (error) {
+                log_error("The bus refuses the name %s: %s", BUS_NAME, error->message);
+                return sd_event_exit(sd_bus_get_event(sd_bus_message_get_bus(reply)), -EACCES);
+        }
+
+        /* DBUS_REQUEST_NAME_REPLY_: 1 it is ours, 2 we are queued behind who has it. */
+        if (sd_bus_message_read(reply, "u", &answer) >= 0 && answer == 2)
+                log_notice("Somebody has the name %s; waiting for it", BUS_NAME);
+        else
+                on_name_is_ours(userdata);
+
+        return 1;
+}
+
+static int
+on_name_acquired(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error _unused_) {
+        const char *name;
+
+        if (sd_bus_message_read(signal, "s", &name) >= 0 && streq(name, BUS_NAME))
+                on_name_is_ours(userdata);
+
+        return 0;
+}
+
+static int
+on_disconnected(sd_bus_message *signal _unused_, void *userdata, sd_bus_error *ret_error _unused_) {
+        Server *server = userdata;
+
+        log_notice("The session bus has gone");
+        supervisor_shut_down(server->supervisor);
+        return 0;
+}
+
+static int add_matches(Server *server) {
+        int r;
+
+        r = sd_bus_match_signal_async(server->bus, NULL, "org.freedesktop.DBus",
+                                      "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                      "NameAcquired", on_name_acquired, NULL, server);
+        if (r < 0)
+                return r;
+
+        /* sd-bus makes this signal itself, for us alone. */
+        return sd_bus_match_signal_async(
+                server->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
+                "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, server);
+}
+
+static int export_all(Server *server) {
+        int r;
+
+        r = sender_filter_new(&server->senders, server->bus);
+        if (r >= 0)
+                r = sd_bus_add_object_manager(server->bus, NULL, PATH_MANAGER);
+        if (r >= 0)
+                r = server_add_manager(server);
+        if (r >= 0)
+                r = server_add_apps(server);
+        if (r >= 0)
+                r = server_add_sidecars(server);
+        if (r >= 0)
+                r = server_add_log_control(server);
+
+        return r;
+}
+
+int server_connect(Server *server) {
+        int r;
+
+        r = sd_bus_open_user(&server->bus);
+        if (r < 0)
+                return r;
+
+        r = sd_bus_attach_event(server->bus, server->supervisor->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r >= 0)
+                r = export_all(server);
+        if (r >= 0)
+                r = add_matches(server);
+        if (r >= 0)
+                r = sd_bus_request_name_async(server->bus, NULL, BUS_NAME, SD_BUS_NAME_QUEUE,
+                                              on_name_requested, server);
+
+        return r < 0 ? r : 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Server
+ *
+ * The bus, as one thing: the connection, the name, the objects, who calls, what waits for an
+ * answer, what has changed and is told at the end of the turn.
+ */
+
+#include <stdbool.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "bus/sender.h"
+#include "core/supervisor.h"
+
+typedef struct Server Server;
+typedef struct Waiter Waiter;
+typedef struct AppObject AppObject;
+typedef struct SidecarObject SidecarObject;
+
+struct Server {
+        sd_bus *bus; /* NULL until server_connect() */
+        Supervisor *supervisor;
+        SenderFilter *senders;
+        bool has_name;
+        sd_event_source *flusher; /* once a turn, after all else: tells what has changed */
+        SidecarObject *dirty;     /* SidecarObject::next_dirty */
+        AppObject *dirty_apps;    /* AppObject::next_dirty */
+        Waiter *waiters;          /* Waiter::next */
+};
+
+int server_new(Server **ret, Supervisor *supervisor);
+Server *server_free(Server *server);
+DEFINE_CLEANUP(Server, server_free);
+
+/*
+ * Connects to the session bus, exports all and asks for the name, queued. When it is ours the
+ * keeper is told. Losing the bus ends everything in order.
+ */
+int server_connect(Server *server);
+
+/* Each adds its vtables to Server::bus. */
+int server_add_manager(Server *server);
+int server_add_apps(Server *server);
+int server_add_sidecars(Server *server);
+int server_add_log_control(Server *server);

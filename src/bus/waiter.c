@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Waiter
+ *
+ * All waiters are one list: there are few, and a change looks at those of one sidecar.
+ */
+
+#include "bus/error.h"
+#include "bus/waiter.h"
+#include "util/clock.h"
+#include "util/duration.h"
+#include "util/strv.h"
+
+static Waiter *waiter_free(Waiter *waiter) {
+        sd_event_source_disable_unref(waiter->timer);
+        sd_bus_message_unref(waiter->call);
+        free(waiter);
+        return NULL;
+}
+
+static void unlink_waiter(Waiter *waiter) {
+        for (Waiter **link = &waiter->server->waiters; *link; link = &(*link)->next)
+                if (*link == waiter) {
+                        *link = waiter->next;
+                        return;
+                }
+}
+
+/* True: it has answered and is gone. */
+static bool try_answer(Waiter *waiter, bool is_late) {
+        int r = waiter->answer(waiter, is_late);
+
+        if (r == 0)
+                return false;
+        if (r < 0)
+                (void) sd_bus_reply_method_errno(waiter->call, r, NULL);
+
+        unlink_waiter(waiter);
+        waiter_free(waiter);
+        return true;
+}
+
+static int on_late(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        (void) try_answer(userdata, true);
+        return 0;
+}
+
+static size_t count_of_sender(const Server *server, const char *sender) {
+        size_t n = 0;
+
+        for (const Waiter *waiter = server->waiters; waiter; waiter = waiter->next)
+                n += streq(sd_bus_message_get_sender(waiter->call), sender);
+
+        return n;
+}
+
+int waiter_new(Server *server,
+               sd_bus_message *call,
+               const Waiter *spec,
+               uint64_t timeout_usec,
+               sd_bus_error *ret_error) {
+        Waiter *waiter;
+        int r;
+
+        if (count_of_sender(server, sd_bus_message_get_sender(call)) >= WAITERS_PER_SENDER_MAX)
+                return sd_bus_error_setf(ret_error, ERROR_LIMITS_EXCEEDED,
+                                         "More than %d calls of this connection wait already",
+                                         WAITERS_PER_SENDER_MAX);
+
+        waiter = malloc(sizeof(*waiter));
+        if (!waiter)
+                return -ENOMEM;
+
+        *waiter = *spec;
+        waiter->server = server;
+        waiter->call = sd_bus_message_ref(call);
+        waiter->next = server->waiters;
+        server->waiters = waiter;
+        if (try_answer(waiter, false))
+                return 1;
+
+        if (timeout_usec == 0 || timeout_usec > USEC_INFINITY / 2)
+                timeout_usec = timeout_usec == 0 ? WAIT_DEFAULT_USEC : USEC_INFINITY / 2;
+        r = sd_event_add_time_relative(server->supervisor->event, &waiter->timer, CLOCK_MONOTONIC,
+                                       timeout_usec, 0, on_late, waiter);
+        if (r < 0) {
+                unlink_waiter(waiter);
+                waiter_free(waiter);
+                return r;
+        }
+
+        return 1;
+}
+
+void waiters_wake(Server *server, const Sidecar *sidecar) {
+        for (Waiter *waiter = server->waiters, *next; waiter; waiter = next) {
+                next = waiter->next;
+                if (waiter->sidecar == sidecar)
+                        (void) try_answer(waiter, false);
+        }
+}
+
+void waiters_dismiss(Server *server, const Sidecar *sidecar) {
+        for (Waiter *waiter = server->waiters, *next; waiter; waiter = next) {
+                next = waiter->next;
+                if (waiter->sidecar == sidecar)
+                        (void) try_answer(waiter, true);
+        }
+}
+
+void waiters_free(Server *server) {
+        while (server->waiters) {
+                Waiter *waiter = server->waiters;
+
+                server->waiters = waiter->next;
+                waiter_free(waiter);
+        }
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Waiter
+ *
+ * A method call that is answered later: when a condition comes true, when it no longer can, or
+ * when its time is up. It owns the call and lives until it has answered, or until the caller has
+ * gone, which nobody has to notice: an answer to nobody is dropped by the bus.
+ */
+
+#include "bus/server.h"
+#include "util/duration.h"
+
+#define WAIT_DEFAULT_USEC (20 * USEC_PER_SEC)
+#define WAITERS_PER_SENDER_MAX 64
+
+struct Waiter {
+        Server *server;
+        sd_bus_message *call;
+        sd_event_source *timer;
+        const Sidecar *sidecar; /* the object that it is about */
+        Waiter *next;
+
+        /*
+         * Answers the call if it can be answered now, or if it must (is_late): positive once it
+         * has, 0 to wait on.
+         */
+        int (*answer)(Waiter *waiter, bool is_late);
+
+        WaitCondition condition;
+        uint64_t generation;
+};
+
+/*
+ * Takes waiter->answer and the fields behind it from *spec. Answers at once if it can. timeout 0:
+ * WAIT_DEFAULT_USEC. For use as the last line of a method: `return waiter_new(...)`.
+ */
+int waiter_new(Server *server,
+               sd_bus_message *call,
+               const Waiter *spec,
+               uint64_t timeout_usec,
+               sd_bus_error *ret_error);
+
+/* Something about the sidecar has changed: asks each of its waiters whether it can answer. */
+void waiters_wake(Server *server, const Sidecar *sidecar);
+
+/* The sidecar is about to go: all that wait for it are answered. */
+void waiters_dismiss(Server *server, const Sidecar *sidecar);
+
+void waiters_free(Server *server);

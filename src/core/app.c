@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * App
+ *
+ * The list of sidecars follows the manifest in force, except that nothing that is up is ever
+ * taken off it: what a manifest no longer declares goes when it is down.
+ */
+
+#include <string.h>
+
+#include "core/app.h"
+#include "core/supervisor.h"
+#include "util/strv.h"
+
+int app_new(App **ret, Supervisor *supervisor, const char *id) {
+        _cleanup_(app_freep) App *app = NULL;
+
+        app = calloc(1, sizeof(*app));
+        if (!app)
+                return -ENOMEM;
+
+        app->supervisor = supervisor;
+        app->id = strdup(id);
+        if (!app->id)
+                return -ENOMEM;
+
+        *ret = TAKE_PTR(app);
+        return 0;
+}
+
+App *app_free(App *app) {
+        if (!app)
+                return NULL;
+
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                sidecar_free(app->sidecars[i]);
+        free(app->sidecars);
+        manifest_free(app->manifest);
+        manifest_error_done(&app->error);
+        free(app->id);
+        free(app);
+        return NULL;
+}
+
+Sidecar *app_find(const App *app, const char *name) {
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                if (streq(sidecar_name(app->sidecars[i]), name))
+                        return app->sidecars[i];
+
+        return NULL;
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(sidecar_name(*(Sidecar *const *) a), sidecar_name(*(Sidecar *const *) b));
+}
+
+static int add_sidecar(App *app, SidecarSpec *spec) {
+        const Supervisor *supervisor = app->supervisor;
+        Sidecar **grown, *sidecar;
+        int r;
+
+        grown = reallocarray(app->sidecars, app->n_sidecars + 1, sizeof(Sidecar *));
+        if (!grown)
+                return -ENOMEM;
+        app->sidecars = grown;
+
+        r = sidecar_new(&sidecar, app->supervisor, app, spec);
+        if (r < 0)
+                return r;
+
+        app->sidecars[app->n_sidecars++] = sidecar;
+        qsort(app->sidecars, app->n_sidecars, sizeof(Sidecar *), compare_names);
+        supervisor->observer->on_sidecar_added(sidecar, supervisor->observer_userdata);
+        return 0;
+}
+
+/* Whatever is declared is there; the rest is marked. */
+static int follow_manifest(App *app, const Manifest *manifest) {
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                app->sidecars[i]->spec_is_gone = true;
+
+        for (size_t i = 0; i < manifest->n_sidecars; i++) {
+                SidecarSpec *spec = manifest->sidecars[i];
+                Sidecar *sidecar = app_find(app, spec->name);
+                int r;
+
+                if (sidecar)
+                        sidecar_set_spec(sidecar, spec);
+                else {
+                        r = add_sidecar(app, spec);
+                        if (r < 0)
+                                return r;
+                }
+        }
+
+        return 0;
+}
+
+int app_take_manifest(App *app, Manifest *manifest) {
+        int r;
+
+        r = follow_manifest(app, manifest);
+        manifest_free(app->manifest);
+        app->manifest = manifest;
+        app->is_missing = false;
+        manifest_error_done(&app->error);
+        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+        return r;
+}
+
+void app_lose_manifest(App *app) {
+        app->is_missing = true;
+        manifest_error_done(&app->error);
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                app->sidecars[i]->spec_is_gone = true;
+        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+}
+
+static bool is_collectable(const Sidecar *sidecar) {
+        return sidecar->spec_is_gone && sidecar_is_gone(sidecar) &&
+               (sidecar->life.goal == GOAL_DOWN || sidecar->life.failed);
+}
+
+void app_collect(App *app) {
+        const Supervisor *supervisor = app->supervisor;
+        size_t kept = 0;
+
+        for (size_t i = 0; i < app->n_sidecars; i++) {
+                Sidecar *sidecar = app->sidecars[i];
+
+                if (!is_collectable(sidecar)) {
+                        app->sidecars[kept++] = sidecar;
+                        continue;
+                }
+                supervisor->observer->on_sidecar_removed(sidecar, supervisor->observer_userdata);
+                sidecar_free(sidecar);
+        }
+
+        app->n_sidecars = kept;
+}
+
+const char *app_load_state(const App *app) {
+        if (app->is_missing)
+                return "not-found";
+
+        return app->error.message ? "bad-manifest" : "loaded";
+}
+
+static bool is_wanted_up(const Sidecar *sidecar) {
+        return sidecar->life.goal == GOAL_UP || !sidecar_is_gone(sidecar);
+}
+
+Status app_status(const App *app) {
+        static const int badness[] = {
+                [STATUS_STOPPED] = 0,
+                [STATUS_RUNNING] = 1,
+                [STATUS_STARTING] = 2,
+                [STATUS_FAILED] = 3,
+        };
+        Status worst = STATUS_STOPPED;
+
+        for (size_t i = 0; i < app->n_sidecars; i++) {
+                const Sidecar *sidecar = app->sidecars[i];
+
+                if (is_wanted_up(sidecar) && badness[sidecar->life.status] > badness[worst])
+                        worst = sidecar->life.status;
+        }
+
+        return worst;
+}

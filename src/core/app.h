@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * App
+ *
+ * One desktop app: its manifest and the sidecars that the manifest declares.
+ */
+
+#include "core/sidecar.h"
+#include "model/manifest.h"
+
+struct App {
+        Supervisor *supervisor;
+        void *userdata; /* of the observer */
+        char *id;
+        Manifest *manifest;  /* the last good one; NULL: there was none yet */
+        ManifestError error; /* why the file is not in force; error.message NULL: it is */
+        bool is_missing;     /* the file has gone */
+        Sidecar **sidecars;  /* sorted by name */
+        size_t n_sidecars;
+};
+
+int app_new(App **ret, Supervisor *supervisor, const char *id);
+App *app_free(App *app);
+DEFINE_CLEANUP(App, app_free);
+
+/* NULL: there is none of that name. */
+Sidecar *app_find(const App *app, const char *name);
+
+/*
+ * Puts a manifest in force, from the next starts on: new sidecars appear, those that it no longer
+ * has go as soon as they are down. Takes the manifest over, also on failure.
+ */
+int app_take_manifest(App *app, Manifest *manifest);
+
+/* The file has gone: what is up stays until it is down. */
+void app_lose_manifest(App *app);
+
+/* Frees what nobody declares any more and nothing is left of. */
+void app_collect(App *app);
+
+/* "loaded", "bad-manifest" or "not-found". */
+const char *app_load_state(const App *app);
+
+/* The worst of those that are wanted up (contract: App.Status). */
+Status app_status(const App *app);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Environment
+ *
+ * Later entries win: the session's, then defaults, then the manifest's, then the identity, which
+ * nobody may change.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <systemd/sd-id128.h>
+
+#include "core/environment.h"
+#include "util/strv.h"
+
+/* What a service manager or a bus told this daemon about itself: systemd.exec(5). */
+static const char *const not_inherited[] = {
+        "NOTIFY_SOCKET",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "MANAGERPID",
+        "MAINPID",
+        "SYSTEMD_EXEC_PID",
+        "DBUS_STARTER_ADDRESS",
+        "DBUS_STARTER_BUS_TYPE",
+};
+
+static int inherit(char ***env) {
+        int r;
+
+        STRV_FOREACH (entry, environ) {
+                r = strv_extend(env, *entry);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(not_inherited); i++)
+                (void) strv_env_set(env, not_inherited[i], NULL);
+
+        /* Else Python keeps its last words in a buffer that dies with it. */
+        return strv_env_get(*env, "PYTHONUNBUFFERED") ? 0
+                                                      : strv_env_set(env, "PYTHONUNBUFFERED", "1");
+}
+
+static int add_manifest(char ***env, const SidecarSpec *spec, const TemplateValues *values) {
+        int r;
+
+        STRV_FOREACH (name, spec->unset_env)
+                (void) strv_env_set(env, *name, NULL);
+
+        STRV_FOREACH (entry, spec->env) {
+                _cleanup_free_ char *name = strndup(*entry, strcspn(*entry, "="));
+                _cleanup_free_ char *value = NULL;
+
+                if (!name)
+                        return -ENOMEM;
+                r = template_expand(&value, *entry + strlen(name) + 1, values, NULL);
+                if (r >= 0)
+                        r = strv_env_set(env, name, value);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+static int add_identity(char ***env, const Sidecar *s) {
+        char invocation[SD_ID128_STRING_MAX], generation[32];
+        sd_id128_t id;
+        int r;
+
+        r = sd_id128_randomize(&id);
+        if (r < 0)
+                return r;
+
+        (void) snprintf(generation, sizeof(generation), "%" PRIu64, s->life.generation);
+        r = strv_env_set(env, "SIDECARD_APP", s->running->app_id);
+        if (r >= 0)
+                r = strv_env_set(env, "SIDECARD_NAME", s->running->name);
+        if (r >= 0)
+                r = strv_env_set(env, "SIDECARD_GENERATION", generation);
+        if (r >= 0)
+                r = strv_env_set(env, "INVOCATION_ID", sd_id128_to_string(id, invocation));
+
+        return r;
+}
+
+int environment_make(char ***ret, const Sidecar *s, const TemplateValues *values) {
+        _cleanup_(strv_freep) char **env = NULL;
+        int r;
+
+        r = inherit(&env);
+        if (r >= 0)
+                r = add_manifest(&env, s->running, values);
+        if (r >= 0)
+                r = add_identity(&env, s);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(env);
+        return 0;
+}

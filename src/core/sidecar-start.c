@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Sidecar: the start of a generation
+ *
+ * Ports, program, environment, descriptors, and then the order to the keeper. Whatever is wrong
+ * is told as a Cause with Evidence; whether trying again can help is decided here, where the
+ * reason is known.
+ */
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/environment.h"
+#include "core/sidecar.h"
+#include "core/supervisor.h"
+#include "io/ports.h"
+#include "model/program.h"
+#include "model/template.h"
+#include "util/mkdir.h"
+#include "util/strv.h"
+#include "util/xdg.h"
+
+/* All that a start makes and hands on. */
+typedef struct Launch {
+        Sidecar *sidecar;
+        TemplateValues values;
+        char *runtime_dir;
+        char *state_dir;
+        char *program;
+        char **argv;
+        char **env;
+        char *working_directory;
+        uint16_t *ports; /* chosen so far */
+        size_t n_ports;
+        Cause *cause;
+        bool *permanent;
+} Launch;
+
+static void launch_done(Launch *launch) {
+        free(launch->runtime_dir);
+        free(launch->state_dir);
+        free(launch->program);
+        strv_free(launch->argv);
+        strv_free(launch->env);
+        free(launch->working_directory);
+        free(launch->ports);
+}
+
+/* Answers -ECANCELED, which only says that the cause is filled in. Takes the detail over. */
+static int refuse(Launch *launch, ReasonCode code, int error, bool permanent, char *detail) {
+        Evidence *evidence = &launch->sidecar->evidence;
+
+        free(evidence->detail);
+        evidence->detail = detail;
+        launch->cause->code = code;
+        launch->cause->error = error;
+        *launch->permanent = permanent;
+        return -ECANCELED;
+}
+
+static int refuse_port(Launch *launch, uint16_t port) {
+        Evidence *evidence = &launch->sidecar->evidence;
+        PortHolder holder = { 0 };
+        char *detail = NULL;
+
+        (void) port_find_listener(port, &holder);
+        evidence->port = port;
+        evidence->holder_pid = holder.pid;
+        (void) free_and_strdup(&evidence->holder, holder.program);
+
+        if (holder.pid > 0)
+                (void) asprintf(&detail, "port %u is held by %s, pid %d", port, holder.program,
+                                (int) holder.pid);
+        else
+                (void) asprintf(&detail, "port %u is held by a program of another user", port);
+
+        return refuse(launch, REASON_PORT_IN_USE, 0, false, detail);
+}
+
+static bool port_is_allowed(uint16_t port, void *userdata) {
+        const Launch *launch = userdata;
+        const Sidecar *s = launch->sidecar;
+
+        for (size_t i = 0; i < launch->n_ports; i++)
+                if (launch->ports[i] == port)
+                        return false;
+
+        return !supervisor_port_is_taken(s->supervisor, port, s);
+}
+
+/* Contract P1 to P3. former: what the last generation had there, 0: nothing. */
+static int choose_port(Launch *launch, const PortSpec *spec, uint16_t former, uint16_t *ret) {
+        uint16_t wish = spec->number != 0 ? spec->number : former;
+        int r = wish != 0 ? port_find_listener(wish, NULL) : 1;
+
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                *ret = wish;
+                return 0;
+        }
+        if (spec->number != 0 && !spec->reassign)
+                return refuse_port(launch, wish);
+
+        return port_pick_free(ret, port_is_allowed, launch);
+}
+
+/* A port belongs to a name: an edited manifest may have others, in another order. */
+static uint16_t former_port(const Sidecar *s, const SidecarSpec *former, const char *name) {
+        for (size_t i = 0; former && i < s->n_ports; i++)
+                if (streq(former->ports[i].name, name))
+                        return s->ports[i];
+
+        return 0;
+}
+
+static int choose_ports(Launch *launch) {
+        Sidecar *s = launch->sidecar;
+        const SidecarSpec *spec = s->running;
+        int r;
+
+        launch->ports = calloc(spec->n_ports + 1, sizeof(uint16_t));
+        if (!launch->ports)
+                return -ENOMEM;
+
+        while (launch->n_ports < spec->n_ports) {
+                const PortSpec *port = &spec->ports[launch->n_ports];
+                uint16_t former = former_port(s, s->ports_spec, port->name);
+
+                r = choose_port(launch, port, former, &launch->ports[launch->n_ports]);
+                if (r < 0)
+                        return r;
+                launch->n_ports++;
+        }
+
+        free(s->ports);
+        s->ports = TAKE_PTR(launch->ports);
+        s->n_ports = launch->n_ports;
+        sidecar_spec_unref(s->ports_spec);
+        s->ports_spec = sidecar_spec_ref(s->running);
+        launch->values.ports = s->ports;
+        return 0;
+}
+
+static bool any_mentions(char *const *texts, const char *word) {
+        STRV_FOREACH (text, texts)
+                if (strstr(*text, word))
+                        return true;
+
+        return false;
+}
+
+/* A folder of its own, made for those that speak of it. */
+static int make_folder(char **ret, const SidecarSpec *spec, const char *parent, const char *word) {
+        _cleanup_free_ char *path = NULL;
+        bool wanted = any_mentions(spec->command, word) || any_mentions(spec->env, word) ||
+                      (spec->working_directory && strstr(spec->working_directory, word));
+        int r;
+
+        if (asprintf(&path, "%s/%s/%s", parent, spec->app_id, spec->name) < 0)
+                return -ENOMEM;
+        if (wanted) {
+                r = mkdir_parents(path, 0700);
+                if (r < 0)
+                        return r;
+        }
+
+        *ret = TAKE_PTR(path);
+        return 0;
+}
+
+static int make_folders(Launch *launch) {
+        const Supervisor *supervisor = launch->sidecar->supervisor;
+        const SidecarSpec *spec = launch->sidecar->running;
+        _cleanup_free_ char *run = NULL, *data = NULL;
+        int r;
+
+        if (asprintf(&run, "%s/run", supervisor->runtime_dir) < 0 ||
+            asprintf(&data, "%s/data", supervisor->state_dir) < 0)
+                return -ENOMEM;
+
+        r = make_folder(&launch->runtime_dir, spec, run, "{runtimeDir}");
+        if (r >= 0)
+                r = make_folder(&launch->state_dir, spec, data, "{stateDir}");
+        if (r < 0)
+                return r;
+
+        launch->values.runtime_dir = launch->runtime_dir;
+        launch->values.state_dir = launch->state_dir;
+        return 0;
+}
+
+static int expand_command(Launch *launch) {
+        STRV_FOREACH (text, launch->sidecar->running->command) {
+                char *argument = NULL;
+                int r;
+
+                r = template_expand(&argument, *text, &launch->values, NULL);
+                if (r >= 0)
+                        r = strv_consume(&launch->argv, argument);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+/* The list of places, for a sentence: at most a few lines on a terminal. */
+static char *say_tried(const char *program, char *const *tried) {
+        char *text = NULL;
+        size_t n_bytes;
+        FILE *stream = open_memstream(&text, &n_bytes);
+
+        if (!stream)
+                return NULL;
+
+        (void) fprintf(stream, "program %s was not found; tried", program);
+        STRV_FOREACH (path, tried)
+                (void) fprintf(stream, "%s %s", path == tried ? "" : ",", *path);
+        (void) fclose(stream);
+        return text;
+}
+
+static bool is_program(const char *path, int *ret_error) {
+        struct stat st;
+
+        if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+                return false;
+        if (access(path, X_OK) < 0) {
+                *ret_error = errno;
+                return false;
+        }
+
+        return true;
+}
+
+/* The first that is there and may be executed; one that may not is remembered as the reason. */
+static int find_program(Launch *launch) {
+        Sidecar *s = launch->sidecar;
+        _cleanup_(strv_freep) char **candidates = NULL;
+        const char *not_executable = NULL;
+        char *detail = NULL;
+        int error = 0, r;
+
+        r = program_candidates(&candidates, s->running, launch->argv[0], getenv("PATH"));
+        if (r < 0)
+                return r;
+
+        STRV_FOREACH (path, candidates) {
+                if (is_program(*path, &error)) {
+                        launch->program = strdup(*path);
+                        return launch->program ? 0 : -ENOMEM;
+                }
+                if (error != 0 && !not_executable)
+                        not_executable = *path;
+        }
+
+        strv_free(s->evidence.tried);
+        s->evidence.tried = TAKE_PTR(candidates);
+        if (!not_executable)
+                return refuse(launch, REASON_BINARY_MISSING, ENOENT, true,
+                              say_tried(launch->argv[0], s->evidence.tried));
+
+        (void) asprintf(&detail, "%s is not executable: chmod +x it", not_executable);
+        return refuse(launch, REASON_EXEC_FAILED, error, true, detail);
+}
+
+static int find_working_directory(Launch *launch) {
+        const char *template = launch->sidecar->running->working_directory;
+        char *detail = NULL;
+        struct stat st;
+        int r;
+
+        r = template ? template_expand(&launch->working_directory, template, &launch->values, NULL)
+                     : xdg_home(&launch->working_directory);
+        if (r < 0)
+                return r;
+        if (stat(launch->working_directory, &st) >= 0 && S_ISDIR(st.st_mode))
+                return 0;
+
+        (void) asprintf(&detail, "its working directory %s is not a directory",
+                        launch->working_directory);
+        return refuse(launch, REASON_EXEC_FAILED, ENOTDIR, true, detail);
+}
+
+static int spawn(Launch *launch) {
+        Sidecar *s = launch->sidecar;
+        _cleanup_close_ int out = -1, err = -1;
+        SpawnSpec spec = {
+                .generation = s->life.generation,
+                .path = launch->program,
+                .argv = launch->argv,
+                .envp = launch->env,
+                .working_directory = launch->working_directory,
+                .stdin_fd = -1,
+        };
+        int r;
+
+        r = output_open(s->output, s->life.generation, &out, &err);
+        if (r < 0)
+                return r;
+
+        spec.stdout_fd = out;
+        spec.stderr_fd = err;
+        r = tree_spawn(s->tree, &spec);
+        if (r < 0)
+                output_close(s->output);
+
+        return r;
+}
+
+static void evidence_clear(Evidence *evidence) {
+        evidence->detail = (free(evidence->detail), NULL);
+        evidence->tried = strv_free(evidence->tried);
+        evidence->holder = (free(evidence->holder), NULL);
+        evidence->port = 0;
+        evidence->holder_pid = 0;
+}
+
+int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
+        _cleanup_(launch_done) Launch launch = {
+                .sidecar = s,
+                .values = { .spec = s->running },
+                .cause = ret_cause,
+                .permanent = ret_permanent,
+        };
+        int r;
+
+        evidence_clear(&s->evidence);
+        r = choose_ports(&launch);
+        if (r >= 0)
+                r = make_folders(&launch);
+        if (r >= 0)
+                r = expand_command(&launch);
+        if (r >= 0)
+                r = find_program(&launch);
+        if (r >= 0)
+                r = find_working_directory(&launch);
+        if (r >= 0)
+                r = environment_make(&launch.env, s, &launch.values);
+        if (r >= 0)
+                r = spawn(&launch);
+        if (r >= 0 || r == -ECANCELED)
+                return r;
+
+        /* What is left are shortages: of memory, descriptors, ports. They may pass. */
+        return refuse(&launch, REASON_RESOURCES, -r, false, NULL);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Sidecar
+ *
+ * One sidecar, alive: its facts (model/lifecycle) and the parts that act on them, which do not
+ * know each other and meet here: the process tree, the output, the probe. Every event changes a
+ * fact and then calls the one sidecar_converge(), which asks for the next step and does it until
+ * there is nothing left but to wait.
+ *
+ * Others read the struct; only core/sidecar*.c write it.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "io/log-file.h"
+#include "io/output.h"
+#include "io/probe.h"
+#include "io/tree.h"
+#include "model/lifecycle.h"
+#include "model/log-ring.h"
+
+typedef struct App App;
+typedef struct Sidecar Sidecar;
+typedef struct Supervisor Supervisor;
+
+/* What a failure leaves behind besides its Cause: the "facts" of contract section 2. */
+typedef struct Evidence {
+        char *detail;  /* for the sentence; or NULL */
+        char **tried;  /* binary-missing: every place */
+        uint16_t port; /* port-in-use; 0: does not apply */
+        pid_t holder_pid;
+        char *holder;
+} Evidence;
+
+struct Sidecar {
+        Supervisor *supervisor;
+        App *app;
+        void *userdata; /* of the observer */
+
+        SidecarSpec *spec;    /* in force from the next start on */
+        SidecarSpec *running; /* the snapshot of the current or last generation; NULL: none yet */
+        bool spec_is_gone;    /* its manifest went; only what is up keeps it here */
+
+        Lifecycle life;
+        Evidence evidence;
+        Tree *tree;
+        LogRing *ring;
+        LogFile *file;
+        Output *output;
+        Probe *probe;
+        sd_event_source *timer;
+
+        uint16_t *ports; /* in force, in the order of ports_spec; or NULL */
+        size_t n_ports;
+        SidecarSpec *ports_spec; /* whom they were given to; NULL: nobody yet */
+        char *alive_path; /* the probe's path that answered: the only one asked from then on */
+        char *log_path;
+
+        pid_t main_pid;           /* 0: none */
+        int exit_code;            /* of the last exit; -1: none, or not known */
+        int exit_signal;          /* 0: none */
+        uint64_t changed_at_usec; /* CLOCK_REALTIME, as are the next two */
+        uint64_t ready_at_usec;   /* 0: not yet */
+        uint64_t retry_at_usec;   /* 0: none pending */
+        bool unkillable_was_told;
+};
+
+int sidecar_new(Sidecar **ret, Supervisor *supervisor, App *app, SidecarSpec *spec);
+/* Only once nothing of its tree is left, or when the daemon ends. */
+Sidecar *sidecar_free(Sidecar *sidecar);
+DEFINE_CLEANUP(Sidecar, sidecar_free);
+
+/* Another spec is in force from the next start on; what is up is not touched (contract F3). */
+void sidecar_set_spec(Sidecar *sidecar, SidecarSpec *spec);
+
+/*
+ * What a client wants. The goal is set when they return (contract S7). *ret is the generation
+ * that the wish will get. -ESHUTDOWN: the daemon is ending.
+ */
+int sidecar_start(Sidecar *sidecar, uint64_t *ret);
+int sidecar_restart(Sidecar *sidecar, uint64_t *ret);
+void sidecar_stop(Sidecar *sidecar, ReasonCode on_whose_account, bool kill);
+
+/* Does whatever is to be done by now. */
+void sidecar_converge(Sidecar *sidecar);
+
+const char *sidecar_name(const Sidecar *sidecar);
+bool sidecar_is_gone(const Sidecar *sidecar); /* nothing of its tree is left */
+
+/* Its manifest has changed since it was started, and it is up. */
+bool sidecar_needs_restart(const Sidecar *sidecar);
+
+/* http://127.0.0.1:PORT of its first port, "" without one; a new string. */
+char *sidecar_endpoint(const Sidecar *sidecar);
+
+/* One sentence for people; a new string. */
+char *sidecar_reason(const Sidecar *sidecar);
+
+/*
+ * Does STEP_SPAWN (core/sidecar-start.c). Negative: no process will come of it, and *ret_cause and
+ * *ret_permanent say why and whether trying again can help.
+ */
+int sidecar_launch(Sidecar *sidecar, Cause *ret_cause, bool *ret_permanent);

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Supervisor
+ *
+ * The list of apps follows the folders of manifests, and the end of the daemon is here: it waits
+ * until nothing is left of any tree, for 80 s, and then kills.
+ */
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/supervisor.h"
+#include "io/manifest-file.h"
+#include "util/clock.h"
+#include "util/duration.h"
+#include "util/log.h"
+#include "util/strv.h"
+#include "util/xdg.h"
+
+#define SHUTDOWN_LIMIT_USEC (80 * USEC_PER_SEC)
+
+Supervisor *supervisor_free(Supervisor *supervisor) {
+        if (!supervisor)
+                return NULL;
+
+        for (size_t i = 0; i < supervisor->n_apps; i++)
+                app_free(supervisor->apps[i]);
+        free(supervisor->apps);
+        sd_event_source_disable_unref(supervisor->shutdown_timer);
+        sd_event_source_disable_unref(supervisor->collector);
+        prober_free(supervisor->prober);
+        log_writer_free(supervisor->writer);
+        free(supervisor->folder);
+        free(supervisor->runtime_dir);
+        free(supervisor->state_dir);
+        sd_event_unref(supervisor->event);
+        free(supervisor);
+        return NULL;
+}
+
+void supervisor_set_observer(Supervisor *supervisor,
+                             const SupervisorObserver *observer,
+                             void *userdata) {
+        supervisor->observer = observer;
+        supervisor->observer_userdata = userdata;
+}
+
+uint64_t supervisor_next_seq(Supervisor *supervisor) {
+        return ++supervisor->event_seq;
+}
+
+App *supervisor_find_app(const Supervisor *supervisor, const char *id) {
+        for (size_t i = 0; i < supervisor->n_apps; i++)
+                if (streq(supervisor->apps[i]->id, id))
+                        return supervisor->apps[i];
+
+        return NULL;
+}
+
+static int compare_ids(const void *a, const void *b) {
+        return strcmp((*(App *const *) a)->id, (*(App *const *) b)->id);
+}
+
+static int add_app(Supervisor *supervisor, const char *id, App **ret) {
+        App **grown, *app;
+        int r;
+
+        grown = reallocarray(supervisor->apps, supervisor->n_apps + 1, sizeof(App *));
+        if (!grown)
+                return -ENOMEM;
+        supervisor->apps = grown;
+
+        r = app_new(&app, supervisor, id);
+        if (r < 0)
+                return r;
+
+        supervisor->apps[supervisor->n_apps++] = app;
+        qsort(supervisor->apps, supervisor->n_apps, sizeof(App *), compare_ids);
+        supervisor->observer->on_app_added(app, supervisor->observer_userdata);
+        *ret = app;
+        return 0;
+}
+
+static int load_one(Supervisor *supervisor, const char *id, const char *path) {
+        ManifestError error = { 0 };
+        Manifest *manifest = NULL;
+        App *app = supervisor_find_app(supervisor, id);
+        int r;
+
+        r = manifest_load(&manifest, path, &error);
+        if (r < 0 && r != -EBADMSG)
+                return log_errno(r == -ENOMEM ? LOG_ERR : LOG_WARNING, r, "%s cannot be read",
+                                 path);
+
+        if (!app) {
+                int k = add_app(supervisor, id, &app);
+
+                if (k < 0) {
+                        manifest_free(manifest);
+                        return k;
+                }
+        }
+        if (r >= 0)
+                return app_take_manifest(app, manifest);
+
+        log_warning("%s:%u: %s: %s", path, error.line, error.pointer, error.message);
+        manifest_error_done(&app->error);
+        app->error = error;
+        app->is_missing = false;
+        supervisor->observer->on_app_changed(app, supervisor->observer_userdata);
+        return 0;
+}
+
+/* ID.json gives ID; anything else in the folder is not ours. */
+static char *id_of_file(const char *file) {
+        size_t n = strlen(file), n_suffix = strlen(".json");
+
+        if (n <= n_suffix || *file == '.' || !streq(file + n - n_suffix, ".json"))
+                return NULL;
+
+        return strndup(file, n - n_suffix);
+}
+
+static int load_folder(Supervisor *supervisor, const char *folder, char ***seen) {
+        DIR *dir = opendir(folder);
+        int r = 0;
+
+        if (!dir)
+                return 0;
+
+        for (struct dirent *entry; r != -ENOMEM && (entry = readdir(dir));) {
+                _cleanup_free_ char *id = id_of_file(entry->d_name), *path = NULL;
+
+                if (!id || strv_contains(*seen, id))
+                        continue;
+                r = asprintf(&path, "%s/%s", folder, entry->d_name) < 0 ? -ENOMEM
+                                                                        : strv_extend(seen, id);
+                if (r >= 0)
+                        r = load_one(supervisor, id, path);
+        }
+
+        (void) closedir(dir);
+        return r == -ENOMEM ? r : 0;
+}
+
+static void remove_app(Supervisor *supervisor, size_t index) {
+        App *app = supervisor->apps[index];
+
+        supervisor->observer->on_app_removed(app, supervisor->observer_userdata);
+        memmove(supervisor->apps + index, supervisor->apps + index + 1,
+                (supervisor->n_apps - index - 1) * sizeof(App *));
+        supervisor->n_apps--;
+        app_free(app);
+}
+
+static void forget_missing(Supervisor *supervisor, char *const *seen) {
+        for (size_t i = 0; i < supervisor->n_apps; i++)
+                if (!strv_contains(seen, supervisor->apps[i]->id))
+                        app_lose_manifest(supervisor->apps[i]);
+}
+
+/* What is no longer declared goes once it is down, and an app with its last sidecar. */
+static void collect(Supervisor *supervisor) {
+        for (size_t i = supervisor->n_apps; i-- > 0;) {
+                App *app = supervisor->apps[i];
+
+                app_collect(app);
+                if (app->is_missing && app->n_sidecars == 0)
+                        remove_app(supervisor, i);
+        }
+}
+
+static int on_collect(sd_event_source *source _unused_, void *userdata) {
+        collect(userdata);
+        return 0;
+}
+
+int supervisor_load(Supervisor *supervisor) {
+        _cleanup_(strv_freep) char **path = NULL, **seen = NULL;
+        int r;
+
+        r = xdg_data_path(&path);
+        if (r < 0)
+                return r;
+
+        STRV_FOREACH (dir, path) {
+                _cleanup_free_ char *folder = NULL;
+
+                if (asprintf(&folder, "%s/sidecard/apps", *dir) < 0)
+                        return -ENOMEM;
+                r = load_folder(supervisor, folder, &seen);
+                if (r < 0)
+                        return r;
+        }
+
+        forget_missing(supervisor, seen);
+        collect(supervisor);
+        return 0;
+}
+
+static bool sidecar_claims_port(const Sidecar *sidecar, uint16_t port) {
+        for (size_t i = 0; i < sidecar->n_ports; i++)
+                if (sidecar->ports[i] == port)
+                        return true;
+        for (size_t i = 0; i < sidecar->spec->n_ports; i++)
+                if (sidecar->spec->ports[i].number == port)
+                        return true;
+
+        return false;
+}
+
+bool supervisor_port_is_taken(const Supervisor *supervisor, uint16_t port, const Sidecar *except) {
+        for (size_t i = 0; i < supervisor->n_apps; i++) {
+                const App *app = supervisor->apps[i];
+
+                for (size_t k = 0; k < app->n_sidecars; k++)
+                        if (app->sidecars[k] != except &&
+                            sidecar_claims_port(app->sidecars[k], port))
+                                return true;
+        }
+
+        return false;
+}
+
+static bool anything_is_left(const Supervisor *supervisor) {
+        for (size_t i = 0; i < supervisor->n_apps; i++)
+                for (size_t k = 0; k < supervisor->apps[i]->n_sidecars; k++)
+                        if (!sidecar_is_gone(supervisor->apps[i]->sidecars[k]))
+                                return true;
+
+        return false;
+}
+
+void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar) {
+        /* Not at once: whoever calls still uses the sidecar. */
+        if (sidecar->spec_is_gone)
+                (void) sd_event_source_set_enabled(supervisor->collector, SD_EVENT_ONESHOT);
+
+        if (supervisor->shutting_down && !anything_is_left(supervisor))
+                (void) sd_event_exit(supervisor->event, 0);
+}
+
+static void stop_all(Supervisor *supervisor, bool kill) {
+        for (size_t i = 0; i < supervisor->n_apps; i++)
+                for (size_t k = 0; k < supervisor->apps[i]->n_sidecars; k++)
+                        sidecar_stop(supervisor->apps[i]->sidecars[k], REASON_SHUTDOWN, kill);
+}
+
+static int
+on_shutdown_limit(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        log_warning("Something is still there after 80 s, it is killed");
+        stop_all(userdata, true);
+        return 0;
+}
+
+void supervisor_shut_down(Supervisor *supervisor) {
+        if (supervisor->shutting_down)
+                return;
+
+        supervisor->shutting_down = true;
+        log_notice("Stopping all sidecars");
+        (void) sd_event_add_time_relative(supervisor->event, &supervisor->shutdown_timer,
+                                          CLOCK_MONOTONIC, SHUTDOWN_LIMIT_USEC, 0,
+                                          on_shutdown_limit, supervisor);
+        stop_all(supervisor, false);
+        if (!anything_is_left(supervisor))
+                (void) sd_event_exit(supervisor->event, 0);
+}
+
+int supervisor_new(Supervisor **ret, sd_event *event, const char *folder) {
+        _cleanup_(supervisor_freep) Supervisor *supervisor = NULL;
+        _cleanup_free_ char *state_home = NULL;
+        const char *runtime = getenv("XDG_RUNTIME_DIR");
+        int r;
+
+        if (!runtime)
+                return -ENXIO;
+        r = xdg_state_home(&state_home);
+        if (r < 0)
+                return r;
+
+        supervisor = calloc(1, sizeof(*supervisor));
+        if (!supervisor)
+                return -ENOMEM;
+
+        supervisor->event = sd_event_ref(event);
+        supervisor->event_seq = clock_realtime_usec();
+        supervisor->folder = strdup(folder);
+        if (!supervisor->folder ||
+            asprintf(&supervisor->runtime_dir, "%s/%s", runtime, folder) < 0 ||
+            asprintf(&supervisor->state_dir, "%s/%s", state_home, folder) < 0)
+                return -ENOMEM;
+
+        r = prober_new(&supervisor->prober, event);
+        if (r >= 0)
+                r = log_writer_new(&supervisor->writer, event);
+        if (r >= 0)
+                r = sd_event_add_defer(event, &supervisor->collector, on_collect, supervisor);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(supervisor->collector, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(supervisor);
+        return 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Supervisor
+ *
+ * All apps, and what their sidecars share: the loop, the keeper, the prober, the writer of logs.
+ * What happens in here is told to one observer, which is the bus; nothing in core knows of it.
+ */
+
+#include <stdbool.h>
+
+#include <systemd/sd-event.h>
+
+#include "core/app.h"
+#include "io/keeper-client.h"
+#include "io/log-file.h"
+#include "io/probe.h"
+
+/* Every call comes in the middle of a turn: to look and note, and to change nothing in core. */
+typedef struct SupervisorObserver {
+        void (*on_app_added)(App *app, void *userdata);
+        void (*on_app_removed)(App *app, void *userdata); /* still there, for the last time */
+        void (*on_sidecar_added)(Sidecar *sidecar, void *userdata);
+        void (*on_sidecar_removed)(Sidecar *sidecar, void *userdata);
+        /* Each change of Status or SubState, in order; seq rises by one an event of any kind. */
+        void (*on_status)(Sidecar *sidecar, uint64_t seq, void *userdata);
+        /* Something that can be read of it may have changed. */
+        void (*on_sidecar_changed)(Sidecar *sidecar, void *userdata);
+        void (*on_app_changed)(App *app, void *userdata);
+        void (*on_log)(Sidecar *sidecar, void *userdata);
+} SupervisorObserver;
+
+struct Supervisor {
+        sd_event *event;
+        KeeperClient *keeper;
+        Prober *prober;
+        LogWriter *writer;
+        const SupervisorObserver *observer;
+        void *observer_userdata;
+
+        char *folder;      /* "sidecard", or "sidecard-HASH" on another bus (contract D6) */
+        char *runtime_dir; /* $XDG_RUNTIME_DIR/FOLDER */
+        char *state_dir;   /* $XDG_STATE_HOME/FOLDER */
+
+        App **apps; /* sorted by id */
+        size_t n_apps;
+        uint64_t event_seq;
+        bool shutting_down;
+        sd_event_source *shutdown_timer;
+        sd_event_source *collector; /* frees, after this turn, what went down undeclared */
+};
+
+/* keeper is borrowed and may come later, before the first start. */
+int supervisor_new(Supervisor **ret, sd_event *event, const char *folder);
+Supervisor *supervisor_free(Supervisor *supervisor);
+DEFINE_CLEANUP(Supervisor, supervisor_free);
+
+void supervisor_set_observer(Supervisor *supervisor,
+                             const SupervisorObserver *observer,
+                             void *userdata);
+
+/*
+ * Reads all manifests of $XDG_DATA_HOME and $XDG_DATA_DIRS (sidecard/apps/ID.json, the first one
+ * found counts) and puts them in force. A broken one leaves the last good one in force and is
+ * told in App::error; the call fails for lack of memory only.
+ */
+int supervisor_load(Supervisor *supervisor);
+
+App *supervisor_find_app(const Supervisor *supervisor, const char *id);
+
+/* Somebody has that port, or was promised it by a manifest; `except` does not count. */
+bool supervisor_port_is_taken(const Supervisor *supervisor, uint16_t port, const Sidecar *except);
+
+/* Stops everything in order and then ends the loop with 0 (contract D1). */
+void supervisor_shut_down(Supervisor *supervisor);
+
+/* For core: the next number of an event, and the news that nothing is left of a tree. */
+uint64_t supervisor_next_seq(Supervisor *supervisor);
+void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar);
