@@ -9,7 +9,9 @@
  * the main process alone leaves nothing behind, a SIGKILL leaves the directory and, where only
  * the main process is looked at, the program too.
  *
- *   bootloader PROGRAM [ARGUMENT...]
+ * Says both on stdout: "worker PID" and "directory PATH".
+ *
+ *   bootloader [PROGRAM [ARGUMENT...]]     without a program the second process only stays
  */
 
 #include <errno.h>
@@ -19,11 +21,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/macro.h"
+
 static volatile sig_atomic_t program_pid;
 
 static void forward(int signal_number) {
         if (program_pid > 0)
                 (void) kill(program_pid, signal_number);
+}
+
+static _Noreturn void be_the_program(char *argv[]) {
+        if (argv[0])
+                (void) execvp(argv[0], argv);
+
+        while (!argv[0])
+                (void) pause();
+        _exit(127);
 }
 
 static int wait_for_program(void) {
@@ -36,15 +49,12 @@ static int wait_for_program(void) {
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int main(int argc, char *argv[]) {
+int main(int argc _unused_, char *argv[]) {
         const struct sigaction action = { .sa_handler = forward };
         const char *parent = getenv("TMPDIR");
         sigset_t term, before;
         char directory[4096];
         int status;
-
-        if (argc < 2)
-                return 2;
 
         (void) snprintf(directory, sizeof(directory), "%s/_MEIXXXXXX", parent ? parent : "/tmp");
         if (!mkdtemp(directory))
@@ -58,12 +68,14 @@ int main(int argc, char *argv[]) {
 
         program_pid = fork();
         if (program_pid == 0) {
+                (void) signal(SIGTERM, SIG_DFL);
                 (void) sigprocmask(SIG_SETMASK, &before, NULL);
-                (void) execvp(argv[1], argv + 1);
-                _exit(127);
+                be_the_program(argv + 1);
         }
         (void) sigprocmask(SIG_SETMASK, &before, NULL);
 
+        printf("worker %d\ndirectory %s\n", (int) program_pid, directory);
+        (void) fflush(stdout);
         status = program_pid < 0 ? EXIT_FAILURE : wait_for_program();
         (void) rmdir(directory);
         return status;
