@@ -6,12 +6,16 @@
 #include "probe-fixture.h"
 
 START_TEST(a_server_that_nobody_here_wrote_is_found_alive) {
-        const char *argv[] = { "/usr/bin/python3", "-u",        "-m", "http.server", "0",
-                               "--bind",           "127.0.0.1", NULL };
+        char folder[] = "/tmp/test-probe-XXXXXX"; /* empty: a folder "docs" would answer */
+        const char *argv[] = {
+                "/usr/bin/python3", "-u",        "-m",          "http.server", "0",
+                "--bind",           "127.0.0.1", "--directory", folder,        NULL
+        };
         ProbeTarget target = http(0, TEXTS("/health", "/docs", "/"));
         char line[256];
         unsigned port;
 
+        ck_assert_ptr_nonnull(mkdtemp(folder));
         server = child_run(argv);
         (void) child_read_line(&server, line, sizeof(line));
         ck_assert_int_eq(sscanf(line, "Serving HTTP on 127.0.0.1 port %u", &port), 1);
@@ -27,6 +31,7 @@ START_TEST(a_server_that_nobody_here_wrote_is_found_alive) {
         ck_assert(ask(&target)->alive);
         ck_assert_int_eq(said.path_index, -1);
         ck_assert_uint_eq(said.status, 0);
+        rmdir(folder);
 }
 END_TEST
 
