@@ -163,8 +163,6 @@ START_TEST(an_info_that_is_no_such_file_makes_a_stranger) {
         ck_assert_int_eq(identify_with_info(big, sizeof(big)), CALLER_UNKNOWN);
         ck_assert_int_eq(identify_with_info(big, sizeof(big) - 1), CALLER_FLATPAK);
 
-        ck_assert_int_eq(identify_in_sandbox("--symlink", "/etc/passwd", "/.flatpak-info"),
-                         CALLER_UNKNOWN);
         ck_assert_int_eq(identify_in_sandbox("--ro-bind", "/usr/share", "/.flatpak-info"),
                          CALLER_UNKNOWN);
         ck_assert_int_eq(identify_in_sandbox("--dev-bind", "/dev/null", "/.flatpak-info"),
@@ -172,6 +170,35 @@ START_TEST(an_info_that_is_no_such_file_makes_a_stranger) {
 
         /* Such a sandbox without any: namespaces are not looked at yet. */
         ck_assert_int_eq(identify_in_sandbox("--ro-bind", "/usr/share", "/elsewhere"), CALLER_HOST);
+}
+END_TEST
+
+/* What would do as a file, behind a link and in a pipe. */
+START_TEST(an_info_is_not_taken_from_elsewhere) {
+        static const char info[] = "[Application]\nname=org.example.App\n";
+        char folder[] = "/tmp/test-caller-XXXXXX", file[64], pipe_path[64];
+        int fd;
+
+        ck_assert_ptr_nonnull(mkdtemp(folder));
+        (void) snprintf(file, sizeof(file), "%s/file", folder);
+        (void) snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", folder);
+
+        fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        ck_assert_int_eq(write(fd, info, strlen(info)), (ssize_t) strlen(info));
+        close(fd);
+        ck_assert_int_eq(identify_in_sandbox("--ro-bind", file, "/.flatpak-info"), CALLER_FLATPAK);
+        ck_assert_int_eq(identify_in_sandbox("--symlink", file, "/.flatpak-info"), CALLER_UNKNOWN);
+
+        ck_assert_int_eq(mkfifo(pipe_path, 0600), 0);
+        fd = open(pipe_path, O_RDWR | O_CLOEXEC);
+        ck_assert_int_eq(write(fd, info, strlen(info)), (ssize_t) strlen(info));
+        ck_assert_int_eq(identify_in_sandbox("--ro-bind", pipe_path, "/.flatpak-info"),
+                         CALLER_UNKNOWN);
+        close(fd);
+
+        unlink(file);
+        unlink(pipe_path);
+        rmdir(folder);
 }
 END_TEST
 
@@ -268,5 +295,6 @@ TEST_MAIN("caller",
           the_dead_and_the_unpinned_are_unknown,
           a_flatpak_is_told_by_its_info,
           an_info_that_is_no_such_file_makes_a_stranger,
+          an_info_is_not_taken_from_elsewhere,
           a_process_that_one_may_not_look_at_is_unknown,
           a_root_that_may_hang_is_never_opened)

@@ -48,6 +48,16 @@ START_TEST(hostile_servers_get_the_verdict_that_they_earn) {
 }
 END_TEST
 
+START_TEST(what_is_no_HTTP_is_told_in_words) {
+        uint16_t port = serve("127.0.0.1");
+
+        (void) ask_path(port, "/http09");
+        ck_assert_ptr_nonnull(strstr(said_error, "GET /http09: Received HTTP/0.9"));
+        (void) ask_path(port, "/reset");
+        ck_assert_ptr_nonnull(strstr(said_error, "GET /reset: "));
+}
+END_TEST
+
 START_TEST(a_path_that_hangs_does_not_keep_the_next_from_being_asked) {
         ProbeTarget target = http(serve("127.0.0.1"), TEXTS("/silent", "/reset", "/status/200"));
 
@@ -71,14 +81,15 @@ START_TEST(the_deadline_holds_within_a_path_and_over_all) {
 
         /* Twenty seconds of them, were they all asked. */
         for (size_t i = 0; i + 1 < ELEMENTSOF(paths); i++)
-                paths[i] = "/silent";
+                paths[i] = i < 50 ? "/silent" : "/beyond";
         target.paths = (char **) (uintptr_t) paths;
         target.timeout_usec = 200 * USEC_PER_MSEC;
         start = now_usec();
         target.deadline_usec = start + 500 * USEC_PER_MSEC;
         ck_assert(!ask(&target)->alive);
         ck_assert_uint_ge(now_usec(), target.deadline_usec);
-        ck_assert_uint_lt(now_usec() - start, 20 * USEC_PER_SEC);
+        ck_assert_uint_lt(now_usec() - start, 10 * USEC_PER_SEC);
+        ck_assert_ptr_nonnull(strstr(said_error, "GET /silent: no answer within"));
 }
 END_TEST
 
@@ -244,6 +255,7 @@ TEST_MAIN("probe-hostile",
           set_up,
           tear_down,
           hostile_servers_get_the_verdict_that_they_earn,
+          what_is_no_HTTP_is_told_in_words,
           a_path_that_hangs_does_not_keep_the_next_from_being_asked,
           the_deadline_holds_within_a_path_and_over_all,
           past_the_deadline_nothing_is_asked,

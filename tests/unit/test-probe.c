@@ -6,12 +6,16 @@
 #include "probe-fixture.h"
 
 START_TEST(a_server_that_nobody_here_wrote_is_found_alive) {
-        const char *argv[] = { "/usr/bin/python3", "-u",        "-m", "http.server", "0",
-                               "--bind",           "127.0.0.1", NULL };
+        char folder[] = "/tmp/test-probe-XXXXXX"; /* empty: a folder "docs" would answer */
+        const char *argv[] = {
+                "/usr/bin/python3", "-u",        "-m",          "http.server", "0",
+                "--bind",           "127.0.0.1", "--directory", folder,        NULL
+        };
         ProbeTarget target = http(0, TEXTS("/health", "/docs", "/"));
         char line[256];
         unsigned port;
 
+        ck_assert_ptr_nonnull(mkdtemp(folder));
         server = child_run(argv);
         (void) child_read_line(&server, line, sizeof(line));
         ck_assert_int_eq(sscanf(line, "Serving HTTP on 127.0.0.1 port %u", &port), 1);
@@ -27,6 +31,7 @@ START_TEST(a_server_that_nobody_here_wrote_is_found_alive) {
         ck_assert(ask(&target)->alive);
         ck_assert_int_eq(said.path_index, -1);
         ck_assert_uint_eq(said.status, 0);
+        rmdir(folder);
 }
 END_TEST
 
@@ -102,6 +107,32 @@ START_TEST(where_nobody_listens_the_round_ends_and_names_the_port) {
         target = tcp(port);
         ck_assert(!ask(&target)->alive);
         ck_assert_str_eq(said_error, sentence);
+}
+END_TEST
+
+static void count_refused(const ProbeResult *result, void *userdata) {
+        unsigned *n_refused = userdata;
+
+        n_said++;
+        *n_refused += strstr(result->error, "nothing listens") != NULL;
+}
+
+/* Which libcurl reports in one go. */
+START_TEST(probes_that_end_at_the_same_time_are_all_told) {
+        _cleanup_close_ int fd = -1;
+        ProbeTarget target = http(mute_port(&fd), TEXTS("/"));
+        unsigned n_refused = 0;
+        Probe *probes[20];
+
+        for (size_t i = 0; i < ELEMENTSOF(probes); i++)
+                ck_assert_int_eq(
+                        probe_start(&probes[i], prober, &target, count_refused, &n_refused), 0);
+        while (n_said < ELEMENTSOF(probes))
+                ck_assert_int_ge(sd_event_run(event, UINT64_MAX), 0);
+        ck_assert_uint_eq(n_refused, ELEMENTSOF(probes));
+
+        for (size_t i = 0; i < ELEMENTSOF(probes); i++)
+                probes[i] = probe_free(probes[i]);
 }
 END_TEST
 
@@ -268,6 +299,7 @@ TEST_MAIN("probe",
           libcurl_is_loaded_at_the_first_http_probe_and_not_before,
           a_machine_without_libcurl_is_told_so_and_can_still_probe_tcp,
           where_nobody_listens_the_round_ends_and_names_the_port,
+          probes_that_end_at_the_same_time_are_all_told,
           a_server_that_went_away_between_two_paths_ends_the_round,
           a_server_on_ipv6_alone_is_found,
           a_5xx_is_not_outvoted_and_503_is_loading,
