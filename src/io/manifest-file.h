@@ -1,3 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
+
+/*
+ * ManifestFile
+ *
+ * A manifest from its file. What is in it is run as this user, so whoever can write the file can
+ * run programs: it is checked before it is read.
+ */
+
 #include "model/manifest.h"
+
+/*
+ * manifest_parse() of a regular file of root or of this user, no symbolic link, not writable by
+ * others, at most MANIFEST_BYTES_MAX (contract F2). What is not so is -EBADMSG too.
+ */
+int manifest_load(Manifest **ret, const char *path, ManifestError *ret_error);

@@ -22,6 +22,7 @@ typedef struct Prober Prober; /* what all probes share */
 typedef struct Probe Probe;   /* one that is under way */
 
 int prober_new(Prober **ret, sd_event *event);
+/* After the last of its probes. */
 Prober *prober_free(Prober *prober);
 DEFINE_CLEANUP(Prober, prober_free);
 
@@ -49,11 +50,16 @@ typedef struct ProbeResult {
 /* Called once, from the event loop, never from within probe_start(). It may free the probe. */
 typedef void (*probe_handler_t)(const ProbeResult *result, void *userdata);
 
+/*
+ * -EINVAL: another kind than http or tcp, http without a path, a path without its slash, or control
+ * characters in a header; -ENOTSUP: http on a machine without libcurl. Everything else is an
+ * answer.
+ */
 int probe_start(Probe **ret,
                 Prober *prober,
                 const ProbeTarget *target,
                 probe_handler_t handler,
                 void *userdata);
-/* Before its answer: there will be none. */
+/* At any moment. Before its answer: there will be none. */
 Probe *probe_free(Probe *probe);
 DEFINE_CLEANUP(Probe, probe_free);

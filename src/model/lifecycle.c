@@ -127,6 +127,10 @@ Step lifecycle_next(const Lifecycle *l, uint64_t now) {
         Step step = { .kind = STEP_ANNOUNCE };
 
         derive_status(l, &step.status, &step.sub_state);
+
+        /* Started first, announced then: Starting/spawning is told with its own generation. */
+        if (l->process == PROCESS_NONE && step.sub_state == SUB_STATE_SPAWNING)
+                return (Step){ .kind = STEP_SPAWN };
         if (step.status != l->status || step.sub_state != l->sub_state)
                 return step;
 
@@ -136,9 +140,9 @@ Step lifecycle_next(const Lifecycle *l, uint64_t now) {
         switch (l->process) {
 
         case PROCESS_NONE:
-                if (l->goal == GOAL_DOWN || l->failed)
+                if (!l->backoff)
                         return wait_until(USEC_INFINITY);
-                if (l->backoff && now < l->retry_at)
+                if (now < l->retry_at)
                         return wait_until(l->retry_at);
                 return (Step){ .kind = STEP_SPAWN };
 
@@ -241,23 +245,24 @@ static void give_up(Lifecycle *l, const Cause *cause) {
 /* The one place where a failure becomes a retry or the end (contract X2 to X4). */
 static void
 fail(Lifecycle *l, const Cause *cause, RestartVerdict verdict, uint64_t now, uint32_t roll) {
-        Cause last = *cause;
+        Cause told = *cause;
 
         l->doomed = l->process != PROCESS_NONE;
         l->ready = false;
 
         if (verdict == RESTART_CRASH_LOOP) {
-                last.code = REASON_CRASH_LOOP;
-                last.attempts = l->n_in_a_row;
+                told.last = cause->code;
+                told.code = REASON_CRASH_LOOP;
+                told.attempts = l->n_in_a_row;
         }
         if (verdict != RESTART_RETRY) {
-                give_up(l, &last);
+                give_up(l, &told);
                 return;
         }
 
         l->n_restarts++;
         l->n_in_a_row++;
-        l->cause = last;
+        l->cause = told;
         l->backoff = true;
         l->retry_at = now + restart_delay(&l->spec->restart, l->n_in_a_row, roll);
 }
@@ -340,7 +345,8 @@ void lifecycle_on_spawn_failed(
         RestartVerdict verdict = permanent
                                          ? RESTART_REFUSED
                                          : restart_decide(&l->spec->restart, l->n_in_a_row, false);
-        bool was_asked_to_end = is_asked_to_end(l);
+        /* Asked to end, or failed already: an exec may fail after its start timeout. */
+        bool was_ending = is_ending(l);
 
         /* Without a process there is nothing left to prove. */
         if (l->process == PROCESS_REQUESTED) {
@@ -348,7 +354,7 @@ void lifecycle_on_spawn_failed(
                 lifecycle_on_empty(l);
         }
 
-        if (!was_asked_to_end)
+        if (!was_ending)
                 fail(l, cause, verdict, now, roll);
 }
 
@@ -441,13 +447,16 @@ WaitCondition wait_condition_from_string(const char *text) {
 WaitVerdict lifecycle_wait(const Lifecycle *l, WaitCondition condition, uint64_t generation) {
         bool is_down = l->process == PROCESS_NONE && (l->goal == GOAL_DOWN || l->failed);
         bool is_ready = l->ready && l->process == PROCESS_RUNNING && !is_ending(l);
+        /* Failed is final before the last of its tree has gone, unless a Stop is on its way. */
+        bool is_settled = is_ready || is_down || (l->failed && l->goal == GOAL_UP);
         bool holds = condition == WAIT_FOR_READY     ? is_ready
                      : condition == WAIT_FOR_STOPPED ? is_down
-                                                     : is_ready || is_down;
+                                                     : is_settled;
 
         if (holds && l->generation >= generation)
                 return WAIT_HOLDS;
-        if (condition != WAIT_FOR_READY)
+        /* What is down stays so: a generation that was promised and called off never comes. */
+        if (condition != WAIT_FOR_READY && !is_down)
                 return WAIT_PENDING;
         if (l->failed)
                 return WAIT_START_FAILED;

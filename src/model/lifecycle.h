@@ -52,6 +52,7 @@ typedef enum EndStage {
 /* How a generation came to its end, or why there was none. */
 typedef struct Cause {
         ReasonCode code;
+        ReasonCode last;      /* crash-loop: the code of the last failure; else none */
         int exit_code;        /* -1: none, or not known */
         int signal;           /* 0: none */
         int error;            /* errno of a failed step, positive; 0: none */
@@ -129,6 +130,7 @@ void lifecycle_restart(Lifecycle *l);
 /* News. roll is any random number, for the jitter of a restart that may follow. */
 void lifecycle_on_forked(Lifecycle *l, uint64_t now);
 void lifecycle_on_exec(Lifecycle *l, uint64_t now);
+/* Of the current generation: whoever probes drops a probe whose process has ended. */
 void lifecycle_on_probe(Lifecycle *l, bool alive, uint64_t now);
 /* code as in siginfo_t (CLD_EXITED, CLD_KILLED, CLD_DUMPED); 0: the status is not known. */
 void lifecycle_on_exit(Lifecycle *l, int code, int status, uint64_t now, uint32_t roll);

@@ -96,7 +96,12 @@ struct SidecarSpec {
         uint64_t log_max_size_bytes;
         uint32_t log_max_files;
 
-        char *effective_json; /* this sidecar as JSON, defaults filled in: equal text, equal spec */
+        /*
+         * This sidecar as JSON, defaults filled in: equal text, equal spec. What a start goes by
+         * and is no key of a sidecar is there as "x-app", "x-name", "x-baseDir" and
+         * "x-manifestDir".
+         */
+        char *effective_json;
 };
 
 SidecarSpec *sidecar_spec_ref(SidecarSpec *spec);
@@ -125,6 +130,7 @@ typedef struct ManifestError {
         unsigned line; /* from 1; 0: the file as a whole */
         char *pointer; /* RFC 6901, "" for the whole document */
         char *message; /* what is wrong and what to do, one sentence or two */
+        /* Both quote the file, so control characters in them are "?", and a kilobyte is enough. */
 } ManifestError;
 
 void manifest_error_done(ManifestError *error);
@@ -139,9 +145,3 @@ int manifest_parse(Manifest **ret,
                    const char *text,
                    size_t n_bytes,
                    ManifestError *ret_error);
-
-/*
- * The same from the file itself: a regular file of root or of this user, not a symbolic link, not
- * writable by others, at most MANIFEST_BYTES_MAX (contract F2); what is not so is -EBADMSG too.
- */
-int manifest_load(Manifest **ret, const char *path, ManifestError *ret_error);

@@ -1,3 +1,128 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-typedef int empty_translation_unit;
+/*
+ * Reason
+ *
+ * A sentence is the words of a cause (a crash loop has those of its last failure), then what is
+ * tried next, then the detail. No sentence names a sidecar but the one that would lack a subject:
+ * whoever reads it sees the name beside it.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/reason.h"
+#include "util/duration.h"
+#include "util/signal-name.h"
+#include "util/strv.h"
+
+static char *format_text(const char *format, ...) _printf_(1, 2);
+
+static char *format_text(const char *format, ...) {
+        va_list arguments;
+        char *text;
+        int r;
+
+        va_start(arguments, format);
+        r = vasprintf(&text, format, arguments);
+        va_end(arguments);
+
+        return r < 0 ? NULL : text;
+}
+
+static char *exit_words(const SidecarSpec *spec, const Cause *cause) {
+        char uptime[DURATION_TEXT_MAX];
+
+        /* A success that is none: most likely a daemon that forks, and whose parent leaves. */
+        if (cause->before_ready && restart_spec_is_success(&spec->restart, cause->exit_code))
+                return format_text("exited with code %d before it was ready: "
+                                   "does it go to the background?",
+                                   cause->exit_code);
+
+        return format_text("exited with code %d after %s", cause->exit_code,
+                           duration_say(uptime, cause->uptime_usec));
+}
+
+static char *start_words(const char *what, int error) {
+        const char *why = strerrordesc_np(error);
+
+        return error != 0 && why ? format_text("%s: %s", what, why) : strdup(what);
+}
+
+static char *cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code) {
+        char uptime[DURATION_TEXT_MAX], timeout[DURATION_TEXT_MAX];
+
+        duration_say(uptime, cause->uptime_usec);
+        switch (code) {
+
+        case REASON_EXIT_CODE:
+                return exit_words(spec, cause);
+
+        case REASON_SIGNAL:
+                return format_text("killed by %s after %s", signal_to_name(cause->signal), uptime);
+
+        case REASON_CORE_DUMP:
+                return format_text("dumped core (%s) after %s", signal_to_name(cause->signal),
+                                   uptime);
+
+        case REASON_START_TIMEOUT:
+                return format_text("%s did not become ready within %s", spec->name,
+                                   duration_format(timeout, spec->start_timeout_usec));
+
+        case REASON_EXEC_FAILED:
+        case REASON_BINARY_MISSING:
+        case REASON_RESOURCES:
+                return start_words("could not be started", cause->error);
+
+        case REASON_PORT_IN_USE:
+                return strdup("could not be started: its port is in use");
+
+        case REASON_LOST:
+                return format_text("ended after %s, nobody saw how", uptime);
+
+        default:
+                return strdup("");
+        }
+}
+
+static char *crash_loop_words(const SidecarSpec *spec, const Cause *cause) {
+        _cleanup_free_ char *last = cause_words(spec, cause, cause->last);
+
+        if (!last)
+                return NULL;
+
+        return format_text("gave up after %u restart%s in a row: %s", cause->attempts,
+                           cause->attempts == 1 ? "" : "s", last);
+}
+
+static char *failure_text(const SidecarSpec *spec, const Lifecycle *l, const char *detail) {
+        const Cause *cause = &l->cause;
+        bool is_retried = cause->code == REASON_RESOURCES && l->backoff;
+        _cleanup_free_ char *words = cause->code == REASON_CRASH_LOOP
+                                             ? crash_loop_words(spec, cause)
+                                             : cause_words(spec, cause, cause->code);
+
+        if (!words)
+                return NULL;
+
+        return format_text("%s%s%s%s%s", words, is_retried ? ", it is tried again" : "",
+                           detail ? " (" : "", detail ? detail : "", detail ? ")" : "");
+}
+
+char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detail) {
+        switch (lifecycle_reason_code(l)) {
+
+        case REASON_NONE:
+                return l->exited ? cause_words(spec, &l->cause, REASON_EXIT_CODE) : strdup("");
+
+        case REASON_REQUESTED:
+                return strdup("stopped on request");
+
+        case REASON_SHUTDOWN:
+                return strdup("stopped because the session or the daemon ends");
+
+        default:
+                return failure_text(spec, l, detail);
+        }
+}

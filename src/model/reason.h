@@ -1,4 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
+
+/*
+ * Reason
+ *
+ * Why a sidecar is as it is, in one sentence for people: the same for bus, log and terminal. The
+ * machine's word for it is lifecycle_reason_code().
+ */
+
 #include "model/lifecycle.h"
+#include "model/manifest.h"
+
+/*
+ * A new string, "" where there is nothing to say, NULL where memory is out. detail: what only
+ * others know of a failure (who holds the port, which places were tried), put in brackets; or NULL.
+ */
 char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detail);

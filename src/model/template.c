@@ -1,3 +1,254 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-typedef int empty_translation_unit;
+/*
+ * Template
+ *
+ * The table of names is the whole language; there are no expressions and nothing nests. A name
+ * that the contract has and that cannot be filled in yet says so, rather than to count as unknown.
+ */
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/template.h"
+#include "util/strv.h"
+
+/* Writes what a name stands for. argument: what follows the colon, or NULL. */
+typedef int (*name_write_t)(FILE *out,
+                            const char *argument,
+                            const TemplateValues *values,
+                            char **ret_message);
+
+/* -EINVAL with a message, or -ENOMEM. */
+static _printf_(2, 3) int template_fail(char **ret_message, const char *format, ...) {
+        char *message;
+        va_list args;
+        int n;
+
+        va_start(args, format);
+        n = vasprintf(&message, format, args);
+        va_end(args);
+        if (n < 0)
+                return -ENOMEM;
+
+        *ret_message = message;
+        return -EINVAL;
+}
+
+static int port_names(const SidecarSpec *spec, char **ret) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+                return -ENOMEM;
+        for (size_t i = 0; i < spec->n_ports; i++)
+                (void) fprintf(out, "%s%s", i > 0 ? ", " : "", spec->ports[i].name);
+        if (fclose(out) < 0) {
+                free(text);
+                return -ENOMEM;
+        }
+
+        *ret = text;
+        return 0;
+}
+
+/* The index of the port that a name goes by: that of the argument, or the first. */
+static int
+find_port(const TemplateValues *values, const char *argument, size_t *ret, char **ret_message) {
+        const SidecarSpec *spec = values->spec;
+        _cleanup_free_ char *existing = NULL;
+        const PortSpec *port;
+        int r;
+
+        if (spec->n_ports == 0)
+                return template_fail(ret_message,
+                                     "the sidecar has no port to fill in: declare \"port\"");
+        if (!argument) {
+                *ret = 0;
+                return 0;
+        }
+
+        port = sidecar_spec_find_port(spec, argument);
+        if (!port) {
+                r = port_names(spec, &existing);
+                return r < 0 ? r
+                             : template_fail(ret_message,
+                                             "there is no port \"%s\": the sidecar's ports are %s",
+                                             argument, existing);
+        }
+
+        *ret = (size_t) (port - spec->ports);
+        return 0;
+}
+
+static unsigned port_number(const TemplateValues *values, size_t index) {
+        return values->ports ? values->ports[index] : 0;
+}
+
+static int
+write_port(FILE *out, const char *argument, const TemplateValues *values, char **ret_message) {
+        size_t index = 0;
+        int r;
+
+        r = find_port(values, argument, &index, ret_message);
+        if (r < 0)
+                return r;
+
+        (void) fprintf(out, "%u", port_number(values, index));
+        return 0;
+}
+
+static int write_url(FILE *out,
+                     const char *argument _unused_,
+                     const TemplateValues *values,
+                     char **ret_message) {
+        size_t index = 0;
+        int r;
+
+        r = find_port(values, NULL, &index, ret_message);
+        if (r < 0)
+                return r;
+
+        (void) fprintf(out, "http://127.0.0.1:%u", port_number(values, index));
+        return 0;
+}
+
+static int write_app(FILE *out,
+                     const char *argument _unused_,
+                     const TemplateValues *values,
+                     char **ret_message _unused_) {
+        (void) fputs(values->spec->app_id, out);
+        return 0;
+}
+
+static int write_name(FILE *out,
+                      const char *argument _unused_,
+                      const TemplateValues *values,
+                      char **ret_message _unused_) {
+        (void) fputs(values->spec->name, out);
+        return 0;
+}
+
+static int write_runtime_dir(FILE *out,
+                             const char *argument _unused_,
+                             const TemplateValues *values,
+                             char **ret_message _unused_) {
+        (void) fputs(values->runtime_dir, out);
+        return 0;
+}
+
+static int write_state_dir(FILE *out,
+                           const char *argument _unused_,
+                           const TemplateValues *values,
+                           char **ret_message _unused_) {
+        (void) fputs(values->state_dir, out);
+        return 0;
+}
+
+static const struct {
+        const char *name;
+        bool takes_argument;
+        name_write_t write; /* NULL: the contract has it, it is not supported yet */
+} names[] = {
+        { "port", false, write_port },
+        { "port", true, write_port },
+        { "url", false, write_url },
+        { "app", false, write_app },
+        { "name", false, write_name },
+        { "runtimeDir", false, write_runtime_dir },
+        { "stateDir", false, write_state_dir },
+        { "token", false, NULL },
+        { "tokenFile", false, NULL },
+        { "env", true, NULL },
+        { "url", true, NULL },
+};
+
+/* name: what stands between the braces. */
+static int
+write_value(FILE *out, const char *name, const TemplateValues *values, char **ret_message) {
+        const char *colon = strchr(name, ':');
+        size_t n = colon ? (size_t) (colon - name) : strlen(name);
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                if (strlen(names[i].name) != n || memcmp(names[i].name, name, n) != 0 ||
+                    names[i].takes_argument != (colon != NULL))
+                        continue;
+                if (!names[i].write)
+                        return template_fail(ret_message, "{%s} is not supported yet: take it out",
+                                             name);
+                return names[i].write(out, colon ? colon + 1 : NULL, values, ret_message);
+        }
+
+        return template_fail(ret_message,
+                             "{%s} is unknown: there are {port}, {port:NAME}, {url}, {app}, {name},"
+                             " {runtimeDir} and {stateDir}, and {{ is a brace",
+                             name);
+}
+
+static int
+write_all(FILE *out, const char *text, const TemplateValues *values, char **ret_message) {
+        int r;
+
+        for (;;) {
+                _cleanup_free_ char *name = NULL;
+                size_t n = strcspn(text, "{");
+
+                (void) fwrite(text, 1, n, out);
+                text += n;
+                if (!*text)
+                        return 0;
+                if (text[1] == '{') {
+                        (void) fputc('{', out);
+                        text += 2;
+                        continue;
+                }
+
+                n = strcspn(text, "}");
+                if (!text[n])
+                        return template_fail(
+                                ret_message,
+                                "a { without its }: write {{ for a brace, or close it");
+                name = strndup(text + 1, n - 1);
+                if (!name)
+                        return -ENOMEM;
+                r = write_value(out, name, values, ret_message);
+                if (r < 0)
+                        return r;
+                text += n + 1;
+        }
+}
+
+int template_expand(char **ret,
+                    const char *text,
+                    const TemplateValues *values,
+                    char **ret_message) {
+        _cleanup_free_ char *filled = NULL;
+        bool is_complete;
+        size_t size;
+        FILE *out;
+        int r;
+
+        out = open_memstream(&filled, &size);
+        if (!out)
+                return -ENOMEM;
+
+        r = write_all(out, text, values, ret_message);
+        is_complete = !ferror(out);
+        if ((fclose(out) < 0 || !is_complete) && r >= 0)
+                return -ENOMEM;
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(filled);
+        return 0;
+}
+
+int template_check(const char *text, const SidecarSpec *spec, char **ret_message) {
+        TemplateValues values = { .spec = spec, .runtime_dir = "", .state_dir = "" };
+        _cleanup_free_ char *filled = NULL;
+
+        return template_expand(&filled, text, &values, ret_message);
+}

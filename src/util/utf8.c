@@ -14,6 +14,7 @@
 #include "util/utf8.h"
 
 #define REPLACEMENT "\xEF\xBF\xBD"
+#define PRINTABLE_BYTES_MAX 1024
 
 static const struct {
         uint8_t first_low, first_high, second_low, second_high;
@@ -79,5 +80,28 @@ char *utf8_make_valid(const char *bytes, size_t n_bytes) {
         }
 
         *end = '\0';
+        return text;
+}
+
+char *utf8_make_printable(char *text) {
+        char *from = text, *to = text;
+
+        while (*from) {
+                const uint8_t *bytes = (const uint8_t *) from;
+                size_t length = character_length(bytes, strlen(from));
+                /* U+0080 to U+009F are control characters too, and C2 begins them. */
+                bool is_control = length == 0 || bytes[0] < 0x20 || bytes[0] == 0x7F ||
+                                  (bytes[0] == 0xC2 && bytes[1] < 0xA0);
+
+                if (to + length > text + PRINTABLE_BYTES_MAX)
+                        break;
+                if (is_control)
+                        *to++ = '?';
+                else
+                        to = (char *) memmove(to, from, length) + length;
+                from += length > 0 ? length : 1;
+        }
+
+        *to = '\0';
         return text;
 }

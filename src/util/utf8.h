@@ -16,3 +16,10 @@ bool utf8_is_valid(const char *bytes, size_t n_bytes);
 
 /* A new string in which each byte that is no part of a character, and NUL, is U+FFFD. */
 char *utf8_make_valid(const char *bytes, size_t n_bytes);
+
+/*
+ * In place, of valid UTF-8: control characters become "?", and what is longer than a kilobyte is
+ * cut between two characters. What a stranger wrote then is one line that drives no terminal.
+ * Answers text.
+ */
+char *utf8_make_printable(char *text);

@@ -43,4 +43,24 @@ START_TEST(validity_is_told) {
 }
 END_TEST
 
-TEST_MAIN("utf8", NULL, NULL, everything_becomes_valid, validity_is_told)
+START_TEST(what_is_printable_is_one_line_and_drives_no_terminal) {
+        char text[] = "a\033[31m\nb\x7F\xC2\x9B"
+                      "c\xC3\xBC\xE2\x82\xAC";
+        char longest[2048];
+
+        ck_assert_str_eq(utf8_make_printable(text), "a?[31m?b??c\xC3\xBC\xE2\x82\xAC");
+
+        /* 1,024 bytes end in the middle of a character of three. */
+        for (size_t i = 0; i + 3 < sizeof(longest); i += 3)
+                memcpy(longest + i, "\xE2\x82\xAC", 4);
+        ck_assert_uint_eq(strlen(utf8_make_printable(longest)), 1023);
+        ck_assert(utf8_is_valid(longest, 1023));
+}
+END_TEST
+
+TEST_MAIN("utf8",
+          NULL,
+          NULL,
+          everything_becomes_valid,
+          validity_is_told,
+          what_is_printable_is_one_line_and_drives_no_terminal)

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * ManifestCommand
+ *
+ * What a sidecar is run as: its argument vector, environment and folder. All of it are templates,
+ * checked here and filled in at each start. There is no shell, and nothing is split at spaces.
+ */
+
+#include <string.h>
+
+#include "model/manifest-kind.h"
+#include "util/strv.h"
+
+#define ARGUMENTS_MAX 256
+
+static int check_program(Reader *reader, const Place *place, SidecarSpec *spec) {
+        if (!spec->command)
+                return reader_fail(reader, place,
+                                   "\"command\" is empty: the first item is the program");
+        if (!spec->command[0][0])
+                return reader_fail(reader, place,
+                                   "the program is an empty string: write its name or path");
+        return 0;
+}
+
+static int command_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        SidecarSpec *spec = field;
+        int r;
+
+        if (json_object_array_length(place->value) > ARGUMENTS_MAX)
+                return reader_fail(reader, place,
+                                   "\"command\" has %zu items, of at most %d: take some out",
+                                   json_object_array_length(place->value), ARGUMENTS_MAX);
+
+        for (Place item = place_first(place); place_is_there(&item); place_next(&item)) {
+                r = reader_check_type(reader, &item, TYPE(string), "a string");
+                if (r >= 0)
+                        r = reader_check_template(reader, &item);
+                if (r >= 0)
+                        r = strv_extend(&spec->command, place_string(&item));
+                if (r < 0)
+                        return r;
+        }
+
+        return check_program(reader, place, spec);
+}
+
+static int command_write(const Row *row _unused_, const void *field, json_object **ret) {
+        return json_new_strv(ret, ((const SidecarSpec *) field)->command);
+}
+
+const Kind kind_command = { "a list of strings such as [\"binaries/server\", \"--verbose\"]",
+                            TYPE(array), command_read, NULL, command_write };
+
+static int check_variable(Reader *reader, const Place *place) {
+        const char *name = place->key;
+
+        if (name[0] && !strchr(DIGITS, name[0]) &&
+            text_is_of(name, UPPER_CASE LOWER_CASE DIGITS "_"))
+                return 0;
+
+        return reader_fail(reader, place,
+                           "\"%s\" is no name of a variable: take letters, digits and \"_\", the"
+                           " first no digit",
+                           name);
+}
+
+static int env_read_one(Reader *reader, const Place *place, SidecarSpec *spec) {
+        int r;
+
+        r = check_variable(reader, place);
+        if (r < 0)
+                return r;
+        if (!place->value)
+                return strv_extend(&spec->unset_env, place->key);
+
+        r = reader_check_type(reader, place, TYPE(string), "a string, or null to unset it");
+        if (r < 0)
+                return r;
+        r = reader_check_template(reader, place);
+        if (r < 0)
+                return r;
+
+        return strv_extendf(&spec->env, "%s=%s", place->key, place_string(place));
+}
+
+static int compare_strings(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+static void sort(char **strv) {
+        if (strv)
+                qsort(strv, strv_length(strv), sizeof(char *), compare_strings);
+}
+
+static int env_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        SidecarSpec *spec = field;
+        int r;
+
+        for (Place member = place_first(place); place_is_there(&member); place_next(&member)) {
+                r = env_read_one(reader, &member, spec);
+                if (r < 0)
+                        return r;
+        }
+
+        /* The order of variables means nothing, and equal manifests are to be equal texts. */
+        sort(spec->env);
+        sort(spec->unset_env);
+        return 0;
+}
+
+static int env_write_one(json_object *object, const char *entry) {
+        const char *value = strchr(entry, '=') + 1;
+        _cleanup_free_ char *name = strndup(entry, (size_t) (value - entry) - 1);
+
+        return name ? json_put(object, name, json_object_new_string(value)) : -ENOMEM;
+}
+
+static int env_write(const Row *row _unused_, const void *field, json_object **ret) {
+        _cleanup_(json_object_putp) json_object *object = json_object_new_object();
+        const SidecarSpec *spec = field;
+        int r = object ? 0 : -ENOMEM;
+
+        STRV_FOREACH (entry, spec->env)
+                if (r >= 0)
+                        r = env_write_one(object, *entry);
+        STRV_FOREACH (name, spec->unset_env)
+                if (r >= 0)
+                        r = json_object_object_add(object, *name, NULL) < 0 ? -ENOMEM : 0;
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(object);
+        return 0;
+}
+
+const Kind kind_env = { "an object of names and strings", TYPE(object), env_read, NULL, env_write };
+
+static int
+working_directory_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        const char *text = place_string(place);
+        int r;
+
+        /* A relative one would go by the folder that the supervisor happens to be in. */
+        if (text[0] != '/' && !startswith(text, "{stateDir}") && !startswith(text, "{runtimeDir}"))
+                return reader_fail(reader, place,
+                                   "\"%s\" is not absolute: begin it with \"/\" or {stateDir}",
+                                   text);
+        r = reader_check_template(reader, place);
+        if (r < 0)
+                return r;
+
+        return free_and_strdup(field, text);
+}
+
+static int working_directory_write(const Row *row, const void *field, json_object **ret) {
+        return *(char *const *) field ? kind_text.write(row, field, ret) : 0;
+}
+
+const Kind kind_working_directory = { "an absolute path", TYPE(string), working_directory_read,
+                                      NULL, working_directory_write };

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * ManifestKind
+ *
+ * The kinds of values that rows are of. The simple ones come first, with the type of the field
+ * they fill; those that fill several fields of a SidecarSpec take the whole of it, at offset 0.
+ * Internal to the manifest-*.c files.
+ */
+
+#include "model/manifest-walk.h"
+
+#define LOWER_CASE "abcdefghijklmnopqrstuvwxyz"
+#define UPPER_CASE "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+extern const Kind kind_ignored;  /* "$schema": known, and of no meaning to us */
+extern const Kind kind_text;     /* char *; most: characters */
+extern const Kind kind_duration; /* uint64_t, microseconds; least */
+extern const Kind kind_bytes;    /* uint64_t */
+extern const Kind kind_count;    /* uint32_t; least, most */
+extern const Kind kind_ratio;    /* double; least, most */
+extern const Kind kind_boolean;  /* bool */
+extern const Kind kind_signal;   /* int */
+extern const Kind kind_object;   /* whatever row->table fills */
+
+/* manifest-restart.c: a RestartSpec */
+extern const Kind kind_restart;
+
+/* manifest-command.c: a SidecarSpec, and for the folder a char * */
+extern const Kind kind_command;
+extern const Kind kind_env;
+extern const Kind kind_working_directory;
+
+/* manifest-port.c: a SidecarSpec */
+extern const Kind kind_port;
+extern const Kind kind_ports;
+
+/* manifest-probe.c: a ProbeSpec, of a sidecar whose ports are read */
+extern const Kind kind_readiness;
+
+/* Fills in tcp on the first port where a sidecar has a port and no readiness (contract 1). */
+int probe_imply(SidecarSpec *spec);
+
+/* Names of sidecars and ports: ^[a-z0-9][a-z0-9_.-]{0,62}$ */
+int reader_check_name(Reader *reader, const Place *place);
+
+/* Whether text is made of bytes of a set alone. */
+bool text_is_of(const char *text, const char *set);
+
+/* An array of strings. */
+int json_new_strv(json_object **ret, char *const *strv);

@@ -1,0 +1,114 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Shows that the simulation can fail: breaks a copy of the lifecycle, one rule at a time, and
+# wants each broken one caught. A mutant that sed no longer makes, or that does not compile, is a
+# failure of this script: it is then to be written anew.
+#
+# mutants.sh ROOT LIBMODEL LIBUTIL [CFLAGS...]; CC names the compiler.
+set -u
+root=$1 libmodel=$2 libutil=$3
+shift 3
+: "${CC:=cc}"
+histories=20000
+seed=1
+survivors=0
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' EXIT
+
+compile() { # source, object, flags
+        source=$1 object=$2
+        shift 2
+        $CC -std=gnu11 -D_GNU_SOURCE -O1 "$@" -I"$root/src" -I"$root/tests" -c "$source" -o "$object"
+}
+
+simulate() { # name of the mutated module, flags; the libraries fill in what is not mutated
+        object=$work/$1.o
+        shift
+        $CC "$@" "$work/judge.o" "$work/sim-lifecycle.o" "$work/world.o" "$object" \
+                "$libmodel" "$libutil" -lm -o "$work/sim" || return 99
+        "$work/sim" --seed $seed --histories $histories >"$work/log"
+}
+
+for part in judge sim-lifecycle world; do
+        compile "$root/tests/sim/$part.c" "$work/$part.o" "$@" || exit 99
+done
+
+flags=$*
+mutant() { # what is broken, module, sed script
+        # shellcheck disable=SC2086
+        set -- "$1" "$2" "$3" $flags
+        title=$1 module=$2 script=$3
+        shift 3
+        sed "$script" "$root/src/model/$module.c" >"$work/$module.c" || exit 1
+        if cmp -s "$root/src/model/$module.c" "$work/$module.c" && [ -n "$script" ]; then
+                echo "NOT MADE  $title"
+                exit 1
+        fi
+        compile "$work/$module.c" "$work/$module.o" "$@" || exit 1
+        simulate "$module" "$@"
+        result=$?
+        if [ -z "$script" ]; then
+                [ $result -eq 0 ] || { echo "NOT CLEAN $title"; cat "$work/log"; exit 1; }
+        elif [ $result -eq 1 ]; then
+                echo "caught    $title: $(sed -n 's/^broken: //p' "$work/log")"
+        else
+                echo "SURVIVED  $title"
+                survivors=$((survivors + 1))
+        fi
+}
+
+in_function() { # name, sed command
+        printf '%s' "/^\\(void \\)\\?$1(/,/^}/ { $2; }"
+}
+
+mutant 'nothing (the control)' lifecycle ''
+
+mutant 'the next start does not wait for the empty tree' lifecycle \
+        "$(in_function lifecycle_on_exit 's/PROCESS_GONE/PROCESS_NONE/')"
+mutant 'exec is taken for ready' lifecycle 's/!has_probe(l) && !is_ending(l)/!is_ending(l)/'
+mutant 'a late answer makes ready what is ending' lifecycle \
+        's/ || l->ready || is_ending(l))/ || l->ready)/'
+mutant 'a failure stays ready' lifecycle "$(in_function fail '/l->ready = false/d')"
+mutant 'a failure is not ended' lifecycle 's/l->doomed = l->process != PROCESS_NONE/l->doomed = false/'
+mutant 'attempts do not count' restart 's/n_before >= spec->attempts/n_before > UINT32_MAX - 1/'
+mutant 'one attempt too many' restart 's/n_before >= spec->attempts/n_before > spec->attempts/'
+mutant 'maxDelay does not limit' restart 's/delay > limit/delay < 0/'
+mutant 'the delay does not grow' restart 's/delay \*= spec->factor/delay *= 1/'
+mutant 'the jitter is too wide' restart 's/spec->jitter \* position/spec->jitter * position * 1.5/'
+mutant 'success is restarted by on-failure' restart 's/ended_well && spec->policy/!ended_well \&\& spec->policy/'
+mutant 'a long life is not forgiven' lifecycle 's/^        forgive(l, now);//'
+mutant 'success before ready is success' lifecycle 's/ && !cause.before_ready//'
+mutant 'the start timeout is forgotten' lifecycle 's/now < start_deadline(l))/now > 0)/'
+mutant 'a stop keeps the backoff' lifecycle "$(in_function lifecycle_stop '/backoff = false/d')"
+mutant 'a stop keeps the goal' lifecycle "$(in_function lifecycle_stop '/goal = GOAL_DOWN/d')"
+mutant 'a stop keeps the counters' lifecycle "$(in_function lifecycle_stop '/forget_failures/d')"
+mutant 'a start keeps Failed' lifecycle "$(in_function lifecycle_start '/failed = false/d')"
+mutant 'a start cuts a backoff short' lifecycle \
+        "$(in_function lifecycle_start 's/if (!was_down)/if (!was_down \&\& !l->backoff)/')"
+mutant 'a start takes over what is stopping' lifecycle \
+        "$(in_function lifecycle_start 's/l->restart = .*/l->restart = false;/')"
+mutant 'a restart does not end the old one' lifecycle \
+        "$(in_function lifecycle_restart 's/l->restart = .*/l->restart = false;/')"
+mutant 'a restart waits for the backoff' lifecycle \
+        "$(in_function lifecycle_restart '/backoff = false/d')"
+mutant 'nothing is ever killed' lifecycle 's/STEP_TERM_REST : STEP_KILL_TREE/STEP_TERM_REST : STEP_WAIT/'
+mutant 'the rest has no grace' lifecycle 's/REST_GRACE_USEC (1/REST_GRACE_USEC (0/'
+mutant 'the main process has no grace' lifecycle 's/now + l->spec->stop_timeout_usec/now/'
+mutant 'the kill of one stop strikes the next' lifecycle \
+        "$(in_function lifecycle_on_empty '/kill = false/d')"
+mutant 'an ending goes on in the next one' lifecycle \
+        "$(in_function lifecycle_on_empty '/end_stage = END_NONE/d')"
+mutant 'a failed exec is counted after its timeout' lifecycle \
+        's/was_ending = is_ending(l);$/was_ending = is_asked_to_end(l);/'
+mutant 'a failed fork is waited for' lifecycle \
+        "$(in_function lifecycle_on_spawn_failed '/lifecycle_on_empty/d')"
+mutant 'a finer state is not announced' lifecycle 's/ || step.sub_state != l->sub_state//'
+mutant 'spawning is announced with the old number' lifecycle \
+        's/step.sub_state == SUB_STATE_SPAWNING)/step.sub_state == l->sub_state)/'
+mutant 'a wait outlives what was called off' lifecycle 's/WAIT_FOR_READY && !is_down)/WAIT_FOR_READY)/'
+mutant 'Failed is not settled' lifecycle 's/ || (l->failed && l->goal == GOAL_UP)//'
+mutant 'a start during a stop is promised the old number' lifecycle \
+        's/is_up ? l->generation : l->next_generation/l->generation/'
+
+exit $((survivors > 0))

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "test.h"
+
+#include "life.h"
+#include "model/reason.h"
+
+static void assert_reason_with(const char *detail, const char *text) {
+        _cleanup_free_ char *said = reason_text(&spec, &life, detail);
+
+        ck_assert_ptr_nonnull(said);
+        ck_assert_str_eq(said, text);
+}
+
+static void assert_reason(const char *text) {
+        assert_reason_with(NULL, text);
+}
+
+/* From ready to an end of that kind after so long. */
+static void live_and_end(uint64_t usec, int code, int status) {
+        go(FAR_READY);
+        (void) pass(usec);
+        (void) end_main(code, status);
+}
+
+START_TEST(there_is_nothing_to_say_of_what_goes_well) {
+        for (Far far = FAR_INACTIVE; far <= FAR_READY; far++) {
+                go(far);
+                assert_reason("");
+        }
+}
+END_TEST
+
+START_TEST(an_exit_is_told_by_its_code_and_age) {
+        live_and_end(2345 * USEC_PER_MSEC, CLD_EXITED, 1);
+        assert_reason("exited with code 1 after 2.3 s");
+        assert_reason_with("port 8001 is held by redis-server, pid 4242",
+                           "exited with code 1 after 2.3 s (port 8001 is held by redis-server, "
+                           "pid 4242)");
+}
+END_TEST
+
+START_TEST(a_death_is_told_by_its_signal) {
+        live_and_end(12 * USEC_PER_SEC, CLD_KILLED, SIGKILL);
+        assert_reason("killed by SIGKILL after 12 s");
+
+        live_and_end(USEC_PER_SEC, CLD_DUMPED, SIGSEGV);
+        assert_reason("dumped core (SIGSEGV) after 1.0 s");
+
+        live_and_end(USEC_PER_SEC, 0, 0);
+        assert_reason("ended after 1.0 s, nobody saw how");
+}
+END_TEST
+
+START_TEST(success_before_ready_asks_for_a_daemon) {
+        go(FAR_PROBING);
+        (void) end_main(CLD_EXITED, 0);
+        assert_reason("exited with code 0 before it was ready: does it go to the background?");
+
+        go(FAR_PROBING);
+        (void) pass(100 * USEC_PER_MSEC);
+        (void) end_main(CLD_EXITED, 1);
+        assert_reason("exited with code 1 after 100 ms");
+}
+END_TEST
+
+START_TEST(r5_not_ready_in_time_is_told_with_the_limit_as_written) {
+        go(FAR_PROBING);
+        (void) pass(spec.start_timeout_usec);
+        assert_reason("web did not become ready within 30s");
+
+        go(FAR_INACTIVE);
+        spec.start_timeout_usec = 90 * USEC_PER_SEC;
+        (void) start();
+        (void) fork_main();
+        (void) exec_main();
+        (void) pass(spec.start_timeout_usec);
+        assert_reason("web did not become ready within 1m30s");
+}
+END_TEST
+
+START_TEST(what_could_not_be_started_is_told_by_the_error) {
+        go(FAR_FORKED);
+        (void) fail_spawn(REASON_EXEC_FAILED, EACCES, true);
+        assert_reason("could not be started: Permission denied");
+
+        go(FAR_REQUESTED);
+        (void) fail_spawn(REASON_BINARY_MISSING, ENOENT, true);
+        assert_reason_with("tried /opt/web, /usr/bin/web",
+                           "could not be started: No such file or directory "
+                           "(tried /opt/web, /usr/bin/web)");
+
+        go(FAR_REQUESTED);
+        (void) fail_spawn(REASON_PORT_IN_USE, 0, false);
+        assert_reason_with("port 8001 is held by redis-server, pid 4242",
+                           "could not be started: its port is in use "
+                           "(port 8001 is held by redis-server, pid 4242)");
+}
+END_TEST
+
+START_TEST(what_is_short_is_tried_again_unless_the_policy_says_no) {
+        go(FAR_REQUESTED);
+        (void) fail_spawn(REASON_RESOURCES, EAGAIN, false);
+        assert_reason("could not be started: Resource temporarily unavailable, "
+                      "it is tried again");
+
+        go(FAR_REQUESTED);
+        spec.restart.policy = RESTART_POLICY_NO;
+        (void) fail_spawn(REASON_RESOURCES, EAGAIN, false);
+        assert_reason("could not be started: Resource temporarily unavailable");
+}
+END_TEST
+
+START_TEST(x4_a_crash_loop_is_told_with_its_last_failure) {
+        go(FAR_INACTIVE);
+        spec.restart.delay_usec = 0;
+        (void) start();
+        for (unsigned i = 0; i <= spec.restart.attempts; i++) {
+                (void) fork_main();
+                (void) exec_main();
+                (void) pass(1100 * USEC_PER_MSEC);
+                (void) end_main(i < spec.restart.attempts ? CLD_EXITED : CLD_DUMPED,
+                                i < spec.restart.attempts ? 1 : SIGSEGV);
+                (void) empty_tree();
+        }
+        assert_reason("gave up after 5 restarts in a row: dumped core (SIGSEGV) after 1.1 s");
+
+        go(FAR_INACTIVE);
+        spec.restart.delay_usec = 0;
+        spec.restart.attempts = 1;
+        (void) start();
+        (void) fail_spawn(REASON_RESOURCES, ENOMEM, false);
+        (void) fail_spawn(REASON_RESOURCES, ENOMEM, false);
+        assert_reason_with("of 8 GiB 12 MiB are free",
+                           "gave up after 1 restart in a row: could not be started: "
+                           "Cannot allocate memory (of 8 GiB 12 MiB are free)");
+}
+END_TEST
+
+START_TEST(a_stop_is_told_by_who_wished_it) {
+        go(FAR_STOPPING);
+        assert_reason("stopped on request");
+        go(FAR_STOPPED);
+        assert_reason("stopped on request");
+
+        go(FAR_READY);
+        lifecycle_stop(&life, REASON_SHUTDOWN, false);
+        assert_reason("stopped because the session or the daemon ends");
+}
+END_TEST
+
+START_TEST(success_is_told_too) {
+        live_and_end(2 * USEC_PER_SEC, CLD_EXITED, 0);
+        assert_reason("exited with code 0 after 2.0 s");
+        (void) empty_tree();
+        assert_reason("exited with code 0 after 2.0 s");
+}
+END_TEST
+
+TEST_MAIN("reason",
+          life_setup,
+          NULL,
+          there_is_nothing_to_say_of_what_goes_well,
+          an_exit_is_told_by_its_code_and_age,
+          a_death_is_told_by_its_signal,
+          success_before_ready_asks_for_a_daemon,
+          r5_not_ready_in_time_is_told_with_the_limit_as_written,
+          what_could_not_be_started_is_told_by_the_error,
+          what_is_short_is_tried_again_unless_the_policy_says_no,
+          x4_a_crash_loop_is_told_with_its_last_failure,
+          a_stop_is_told_by_who_wished_it,
+          success_is_told_too)
