@@ -115,10 +115,11 @@ static char *only_folder(const char *place, const char *prefix) {
 }
 
 START_TEST(d6_two_buses_of_one_user_have_a_daemon_and_a_folder_each) {
-        _cleanup_free_ char *run = NULL, *state = NULL, *path = NULL;
+        _cleanup_free_ char *run = NULL, *state = NULL, *first_path = NULL, *second_path = NULL;
         World *second = world_new_beside(world);
 
-        world_write_sidecars(world, "'one': {'command': ['sleep', '1000']}");
+        world_write_sidecars(world, "'one': {'command': ['/bin/sh', '-c',"
+                                    " 'echo hello; exec sleep 1000']}");
         world_run(world);
         world_run(second);
         (void) world_start_ready(world, "one");
@@ -126,16 +127,17 @@ START_TEST(d6_two_buses_of_one_user_have_a_daemon_and_a_folder_each) {
         ck_assert_int_ne(world_get_number(world, "one", "MainPID"),
                          world_get_number(second, "one", "MainPID"));
 
+        first_path = world_get_text(world, "one", "LogPath");
+        second_path = world_get_text(second, "one", "LogPath");
         run = only_folder("run", "sidecard-");
+        free(log_await(second, "one", "hello"));
+
+        /* With its end all of its log is in the file. */
+        (void) world_free(second);
         state = only_folder("state", "sidecard-");
         ck_assert_str_eq(run, state);
-        path = world_get_text(second, "one", "LogPath");
-        ck_assert_msg(strstr(path, state), "%s is not in %s", path, state);
-        free(TAKE_PTR(path));
-        path = world_get_text(world, "one", "LogPath");
-        ck_assert_ptr_nonnull(strstr(path, "/state/sidecard/log/"));
-
-        (void) world_free(second);
+        ck_assert_msg(strstr(second_path, state), "%s is not in %s", second_path, state);
+        ck_assert_ptr_nonnull(strstr(first_path, "/state/sidecard/log/"));
         ck_assert_str_eq(world_state(world, "one"), "Running/ready");
 }
 END_TEST
