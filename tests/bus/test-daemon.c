@@ -360,7 +360,7 @@ START_TEST(d2_d3_deaths_at_random_instants_under_load_leave_nothing_that_nobody_
         srandom(seed);
         world_write_sidecars(world, CROWD);
         world_run(world);
-        for (int round = 0; round < 15; round++) {
+        for (int round = 0; round < 100; round++) {
                 for (size_t i = 0; i < ELEMENTSOF(crowd); i++)
                         (void) world_start(world, crowd[i]);
                 go_on_for((uint64_t) random() % (150 * USEC_PER_MSEC));
