@@ -46,7 +46,9 @@ static char *exit_words(const SidecarSpec *spec, const Cause *cause) {
 
 /* What stood in the way of a start: the detail knows best, else the errno. */
 static char *start_words(const Cause *cause, const char *detail) {
-        const char *why = detail ? detail : cause->error != 0 ? strerrordesc_np(cause->error) : NULL;
+        const char *why = detail              ? detail
+                          : cause->error != 0 ? strerrordesc_np(cause->error)
+                                              : NULL;
 
         return why ? format_text("could not be started: %s", why) : strdup("could not be started");
 }
@@ -86,8 +88,7 @@ cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const 
         }
 }
 
-static char *
-crash_loop_words(const SidecarSpec *spec, const Cause *cause, const char *detail) {
+static char *crash_loop_words(const SidecarSpec *spec, const Cause *cause, const char *detail) {
         _cleanup_free_ char *last = cause_words(spec, cause, cause->last, detail);
 
         if (!last)
@@ -114,7 +115,8 @@ char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detai
         switch (lifecycle_reason_code(l)) {
 
         case REASON_NONE:
-                return l->exited ? cause_words(spec, &l->cause, REASON_EXIT_CODE, NULL) : strdup("");
+                return l->exited ? cause_words(spec, &l->cause, REASON_EXIT_CODE, NULL)
+                                 : strdup("");
 
         case REASON_REQUESTED:
                 return strdup("stopped on request");
