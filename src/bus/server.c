@@ -230,41 +230,12 @@ static int add_matches(Server *server) {
                 "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, server);
 }
 
-static int consume_path(char ***paths, char *path) {
-        return path ? strv_consume(paths, path) : -ENOMEM;
-}
-
-/* Fallback vtables answer for any path that they find; which there are, sd-bus has to be told. */
-static int list_objects(sd_bus *bus _unused_,
-                        const char *prefix _unused_,
-                        void *userdata,
-                        char ***ret_paths,
-                        sd_bus_error *ret_error _unused_) {
-        const Supervisor *supervisor = ((const Server *) userdata)->supervisor;
-        _cleanup_(strv_freep) char **paths = NULL;
-
-        for (size_t i = 0; i < supervisor->n_apps; i++) {
-                const App *app = supervisor->apps[i];
-                int r = consume_path(&paths, path_of_app(app));
-
-                for (size_t k = 0; r >= 0 && k < app->n_sidecars; k++)
-                        r = consume_path(&paths, path_of_sidecar(app->sidecars[k]));
-                if (r < 0)
-                        return r;
-        }
-
-        *ret_paths = TAKE_PTR(paths);
-        return 0;
-}
-
 static int export_all(Server *server) {
         int r;
 
         r = sender_filter_new(&server->senders, server->bus);
         if (r >= 0)
                 r = sd_bus_add_object_manager(server->bus, NULL, PATH_MANAGER);
-        if (r >= 0)
-                r = sd_bus_add_node_enumerator(server->bus, NULL, PATH_APPS, list_objects, server);
         if (r >= 0)
                 r = server_add_manager(server);
         if (r >= 0)
