@@ -73,6 +73,7 @@ static void on_sidecar_changed(Sidecar *sidecar, void *userdata) {
                 sidecar_object_mark(sidecar->userdata);
 
         waiters_wake(userdata, sidecar);
+        waiters_wake(userdata, sidecar->app);
 }
 
 static void on_app_changed(App *app, void *userdata _unused_) {
@@ -83,6 +84,12 @@ static void on_app_changed(App *app, void *userdata _unused_) {
 
         object->load_state_changed = true;
         app_object_mark(object);
+}
+
+static void on_event(void *userdata) {
+        Server *server = userdata;
+
+        waiters_wake(server, server->supervisor->events);
 }
 
 static void on_log(Sidecar *sidecar, void *userdata) {
@@ -97,6 +104,7 @@ static const SupervisorObserver observer = {
         .on_status = on_status,
         .on_sidecar_changed = on_sidecar_changed,
         .on_app_changed = on_app_changed,
+        .on_event = on_event,
         .on_log = on_log,
 };
 

@@ -71,7 +71,7 @@ static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error 
 
 static int method_stop(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         int kill = false;
-        const Option options[] = { { "kill", 'b', &kill, NULL } };
+        const Option options[] = { { "kill", "b", &kill, NULL } };
         int r;
 
         r = options_read(message, options, ELEMENTSOF(options), ret_error);
@@ -134,7 +134,7 @@ static int reply_impossible(sd_bus_message *call, const Sidecar *s, const char *
 }
 
 static int answer_wait(Waiter *waiter, bool is_late) {
-        const Sidecar *s = waiter->sidecar;
+        const Sidecar *s = waiter->subject;
 
         switch (lifecycle_wait(&s->life, waiter->condition, waiter->generation)) {
 
@@ -161,7 +161,7 @@ static uint64_t generation_wanted_now(const Sidecar *s, WaitCondition condition)
 
 static int method_wait(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         const Sidecar *s = userdata;
-        Waiter spec = { .sidecar = s, .answer = answer_wait };
+        Waiter spec = { .subject = s, .answer = answer_wait };
         const char *condition;
         uint64_t timeout_usec;
         int r;

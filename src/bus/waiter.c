@@ -93,18 +93,18 @@ int waiter_new(Server *server,
         return 1;
 }
 
-void waiters_wake(Server *server, const Sidecar *sidecar) {
+void waiters_wake(Server *server, const void *subject) {
         for (Waiter *waiter = server->waiters, *next; waiter; waiter = next) {
                 next = waiter->next;
-                if (waiter->sidecar == sidecar)
+                if (waiter->subject == subject)
                         (void) try_answer(waiter, false);
         }
 }
 
-void waiters_dismiss(Server *server, const Sidecar *sidecar) {
+void waiters_dismiss(Server *server, const void *subject) {
         for (Waiter *waiter = server->waiters, *next; waiter; waiter = next) {
                 next = waiter->next;
-                if (waiter->sidecar == sidecar)
+                if (waiter->subject == subject)
                         (void) try_answer(waiter, true);
         }
 }

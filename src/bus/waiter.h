@@ -19,7 +19,7 @@ struct Waiter {
         Server *server;
         sd_bus_message *call;
         sd_event_source *timer;
-        const Sidecar *sidecar; /* the object that it is about */
+        const void *subject; /* what it is about: a Sidecar, an App, or the Events */
         Waiter *next;
 
         /*
@@ -42,10 +42,10 @@ int waiter_new(Server *server,
                uint64_t timeout_usec,
                sd_bus_error *ret_error);
 
-/* Something about the sidecar has changed: asks each of its waiters whether it can answer. */
-void waiters_wake(Server *server, const Sidecar *sidecar);
+/* Something about the subject has changed: asks each of its waiters whether it can answer. */
+void waiters_wake(Server *server, const void *subject);
 
-/* The sidecar is about to go: all that wait for it are answered. */
-void waiters_dismiss(Server *server, const Sidecar *sidecar);
+/* The subject is about to go: all that wait for it are answered. */
+void waiters_dismiss(Server *server, const void *subject);
 
 void waiters_free(Server *server);

@@ -78,6 +78,35 @@ static void log_status(const Sidecar *s, const Step *step) {
                reason ? reason : "");
 }
 
+static EventExit describe_exit(const Sidecar *s) {
+        return (EventExit){
+                .exit_code = s->exit_code,
+                .signal = s->exit_signal,
+                .core_dumped = s->exit_dumped_core,
+                .uptime_usec = s->life.cause.uptime_usec,
+                .will_retry = s->life.backoff,
+                .retry_at_usec = s->retry_at_usec,
+                .attempt = s->life.n_in_a_row,
+        };
+}
+
+static uint64_t note_status(Sidecar *s) {
+        Event event = {
+                .type = EVENT_STATUS,
+                .app = s->app->id,
+                .sidecar = s->spec->name,
+                .status = s->life.status,
+                .sub_state = s->life.sub_state,
+                .reason_code = lifecycle_reason_code(&s->life),
+                .generation = s->life.generation,
+                .has_exit = s->exit_is_news,
+                .exit = describe_exit(s),
+        };
+
+        s->exit_is_news = false;
+        return supervisor_add_event(s->supervisor, &event);
+}
+
 static void announce(Sidecar *s, const Step *step) {
         uint64_t now = clock_realtime_usec();
 
@@ -90,8 +119,7 @@ static void announce(Sidecar *s, const Step *step) {
 
         log_status(s, step);
         lifecycle_did_announce(&s->life, step);
-        s->supervisor->observer->on_status(s, supervisor_next_seq(s->supervisor),
-                                           s->supervisor->observer_userdata);
+        s->supervisor->observer->on_status(s, note_status(s), s->supervisor->observer_userdata);
 }
 
 static void on_probe(const ProbeResult *result, void *userdata) {
@@ -332,6 +360,8 @@ static void on_exited(void *userdata, int code, int status) {
         log_exit(s, code, status);
 
         s->main_pid = 0;
+        s->exit_is_news = true;
+        s->exit_dumped_core = code == CLD_DUMPED;
         s->exit_code = code == CLD_EXITED ? status : -1;
         s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
         lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), roll());

@@ -60,7 +60,9 @@ struct Sidecar {
         char *alive_path; /* the probe's path that answered: the only one asked from then on */
         char *log_path;
 
-        pid_t main_pid;           /* 0: none */
+        pid_t main_pid;    /* 0: none */
+        bool exit_is_news; /* the next change of status is told with it */
+        bool exit_dumped_core;
         int exit_code;            /* of the last exit; -1: none, or not known */
         int exit_signal;          /* 0: none */
         uint64_t changed_at_usec; /* CLOCK_REALTIME, as are the next two */

@@ -13,6 +13,7 @@
 #include <systemd/sd-event.h>
 
 #include "core/app.h"
+#include "core/events.h"
 #include "io/keeper-client.h"
 #include "io/log-file.h"
 #include "io/probe.h"
@@ -23,8 +24,9 @@ typedef struct SupervisorObserver {
         void (*on_app_removed)(App *app, void *userdata); /* still there, for the last time */
         void (*on_sidecar_added)(Sidecar *sidecar, void *userdata);
         void (*on_sidecar_removed)(Sidecar *sidecar, void *userdata);
-        /* Each change of Status or SubState, in order; seq rises by one an event of any kind. */
+        /* Each change of Status or SubState, in order; seq is the number of its event. */
         void (*on_status)(Sidecar *sidecar, uint64_t seq, void *userdata);
+        void (*on_event)(void *userdata);
         /* Something that can be read of it may have changed. */
         void (*on_sidecar_changed)(Sidecar *sidecar, void *userdata);
         void (*on_app_changed)(App *app, void *userdata);
@@ -45,7 +47,7 @@ struct Supervisor {
 
         App **apps; /* sorted by id */
         size_t n_apps;
-        uint64_t event_seq;
+        Events *events;
         bool shutting_down;
         sd_event_source *shutdown_timer;
         sd_event_source *collector; /* frees, after this turn, what went down undeclared */
@@ -75,6 +77,8 @@ bool supervisor_port_is_taken(const Supervisor *supervisor, uint16_t port, const
 /* Stops everything in order and then ends the loop with 0 (contract D1). */
 void supervisor_shut_down(Supervisor *supervisor);
 
-/* For core: the next number of an event, and the news that nothing is left of a tree. */
-uint64_t supervisor_next_seq(Supervisor *supervisor);
+/* Notes an event and tells the observer that there is one; answers its number. */
+uint64_t supervisor_add_event(Supervisor *supervisor, const Event *event);
+
+/* For core: nothing is left of that sidecar's tree. */
 void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar);
