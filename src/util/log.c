@@ -60,7 +60,7 @@ static bool stderr_is_journal(void) {
         return answer;
 }
 
-static void log_write(int level, int error, const char *format, va_list args) {
+_printf_(3, 0) static void log_write(int level, int error, const char *format, va_list args) {
         char line[LINE_MAX_BYTES];
         size_t used = 0;
         int saved = errno, n;
