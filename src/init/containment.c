@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Containment
+ *
+ * cgroups(7): a process may be moved where the cgroup.procs of source, target and their common
+ * ancestor can be written. All of ours lives below one directory that we made ourselves, so once
+ * we have moved in, CLONE_INTO_CGROUP from supervisor/ to trees/ is always allowed.
+ */
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "init/containment.h"
+#include "util/cgroup-dir.h"
+
+#define NAME_PREFIX "sidecard."
+#define END_STALE_ROUNDS 100 /* of 100 ms */
+
+static inline void fclosep(FILE **file) {
+        if (*file)
+                (void) fclose(*file);
+}
+
+/* The n-th field, counted from 0, of a line with single spaces; answers its length. */
+static size_t field(const char *line, int n, const char **ret) {
+        while (n-- > 0) {
+                line += strcspn(line, " \n");
+                line += *line == ' ';
+        }
+        *ret = line;
+        return strcspn(line, " \n");
+}
+
+/* proc_pid_mountinfo(5): blanks and backslashes in paths are octal, \040. */
+static int append_mount_path(char path[static PATH_MAX], const char *from, size_t length) {
+        size_t used = strlen(path);
+
+        for (size_t i = 0; i < length; i++) {
+                if (used + 1 >= PATH_MAX)
+                        return -ENAMETOOLONG;
+                if (from[i] == '\\' && i + 3 < length) {
+                        path[used++] = (char) ((from[i + 1] - '0') * 64 + (from[i + 2] - '0') * 8 +
+                                               (from[i + 3] - '0'));
+                        i += 3;
+                } else
+                        path[used++] = from[i];
+        }
+        path[used] = '\0';
+        return 0;
+}
+
+/* The path of the v2 hierarchy, which is named by 0 and no controllers. */
+static const char *unified_path(const char *cgroup, size_t *ret_length) {
+        const char *line = strncmp(cgroup, "0::", 3) == 0 ? cgroup : strstr(cgroup, "\n0::");
+
+        if (!line)
+                return NULL;
+        line = strchr(line, '/');
+        *ret_length = line ? strcspn(line, "\n") : 0;
+        return line;
+}
+
+int containment_parse_mount(char ret_path[static PATH_MAX],
+                            const char *mountinfo,
+                            const char *cgroup) {
+        size_t own_length, root_length, point_length;
+        const char *own = unified_path(cgroup, &own_length);
+        const char *separator = strstr(mountinfo, " - ");
+        const char *root, *point;
+        char path[PATH_MAX] = "";
+        int r;
+
+        if (!own || !separator || strncmp(separator, " - cgroup2 ", 11) != 0)
+                return -ENOENT;
+        root_length = field(mountinfo, 3, &root);
+        point_length = field(mountinfo, 4, &point);
+        if (root_length == 1)
+                root_length = 0;
+        /* Seen from a cgroup namespace we may be outside of what is mounted. */
+        if (own_length < root_length || strncmp(own, root, root_length) != 0 ||
+            (own[root_length] != '/' && own[root_length] != '\n' && own[root_length] != '\0'))
+                return -ENOENT;
+
+        r = append_mount_path(path, point, point_length);
+        if (r < 0)
+                return r;
+        own_length -= root_length;
+        if (own_length > 1 && strlen(path) + own_length < PATH_MAX)
+                (void) strncat(path, own + root_length, own_length);
+        (void) stpcpy(ret_path, path);
+        return 0;
+}
+
+static int find_own(char ret_path[static PATH_MAX]) {
+        _cleanup_(fclosep) FILE *mounts = fopen("/proc/self/mountinfo", "re");
+        _cleanup_free_ char *line = NULL;
+        char cgroup[PATH_MAX];
+        size_t size = 0;
+        int r;
+
+        if (!mounts)
+                return -errno;
+        r = kernel_file_read(AT_FDCWD, "/proc/self/cgroup", cgroup, sizeof(cgroup));
+        if (r < 0)
+                return r;
+        while (getline(&line, &size, mounts) >= 0)
+                if (containment_parse_mount(ret_path, line, cgroup) >= 0)
+                        return 0;
+
+        return -ENOENT;
+}
+
+/* Cuts the last component off, if it is so. */
+static bool cut_component(char *path, const char *component, bool is_prefix) {
+        char *last = strrchr(path, '/');
+        size_t length = strlen(component);
+
+        if (!last || strncmp(last + 1, component, length) != 0 ||
+            (!is_prefix && last[1 + length] != '\0'))
+                return false;
+        *last = '\0';
+        return true;
+}
+
+/*
+ * Started from inside a supervisor's own leaf, as when a service manager puts us where our
+ * predecessor was, we would nest ever deeper: the base is then what that one had.
+ */
+static void leave_supervisor_leaf(char path[static PATH_MAX]) {
+        char above[PATH_MAX];
+
+        (void) stpcpy(above, path);
+        if (cut_component(above, "supervisor", false) && cut_component(above, NAME_PREFIX, true))
+                (void) stpcpy(path, above);
+}
+
+static int open_directory(int dir_fd, const char *path, int *ret) {
+        int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        *ret = fd;
+        return 0;
+}
+
+static int make_directory(int dir_fd, const char *path, int *ret) {
+        if (mkdirat(dir_fd, path, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        return open_directory(dir_fd, path, ret);
+}
+
+/* Kills all in a directory of ours, waits for the proof, and removes what is below it. */
+static int end_stale(int dir_fd) {
+        struct pollfd news = { .events = POLLPRI };
+        _cleanup_close_ int events_fd = openat(dir_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        int r;
+
+        if (events_fd < 0)
+                return -errno;
+        news.fd = events_fd;
+        for (int i = 0; i < END_STALE_ROUNDS; i++) {
+                r = cgroup_dir_event(events_fd, "populated");
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        return cgroup_dir_remove_below(dir_fd);
+                r = kernel_file_write(dir_fd, "cgroup.kill", "1");
+                if (r < 0)
+                        return r;
+                (void) poll(&news, 1, 100);
+        }
+        return -ETIMEDOUT;
+}
+
+/*
+ * The lock is ours, so what is in there is a dead keeper's. If we have been put into its
+ * supervisor/ ourselves that one stays, with us, and only the trees are ended.
+ */
+static int end_predecessor(int root_fd, bool inside) {
+        _cleanup_close_ int trees_fd = -1;
+        int r;
+
+        if (!inside)
+                return end_stale(root_fd);
+        r = open_directory(root_fd, "trees", &trees_fd);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        return end_stale(trees_fd);
+}
+
+static int open_base(const char *path, int *ret) {
+        _cleanup_close_ int fd = -1;
+        struct statfs fs;
+        int r;
+
+        r = open_directory(AT_FDCWD, path, &fd);
+        if (r < 0)
+                return r;
+        /* Something else may be mounted over what mountinfo names. */
+        if (fstatfs(fd, &fs) < 0)
+                return -errno;
+        if (fs.f_type != CGROUP2_SUPER_MAGIC)
+                return -ENOENT;
+        *ret = TAKE_FD(fd);
+        return 0;
+}
+
+/* supervisor/ and trees/; without cgroup.kill (5.14) guardians are the better containment. */
+static int fill_root(Containment *containment, int *ret_supervisor_fd) {
+        int r;
+
+        r = make_directory(containment->root_fd, "trees", &containment->trees_fd);
+        if (r < 0)
+                return r;
+        if (faccessat(containment->trees_fd, "cgroup.kill", W_OK, 0) < 0)
+                return -errno;
+        containment->events_fd =
+                openat(containment->trees_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        if (containment->events_fd < 0)
+                return -errno;
+        return make_directory(containment->root_fd, "supervisor", ret_supervisor_fd);
+}
+
+static void close_all(Containment *containment) {
+        containment->base_fd = safe_close(containment->base_fd);
+        containment->root_fd = safe_close(containment->root_fd);
+        containment->trees_fd = safe_close(containment->trees_fd);
+        containment->events_fd = safe_close(containment->events_fd);
+}
+
+int containment_open(Containment *ret, const char *mark) {
+        _cleanup_(close_all) Containment new = CONTAINMENT_NONE;
+        _cleanup_close_ int supervisor_fd = -1;
+        char own[PATH_MAX], base[PATH_MAX];
+        bool inside;
+        int r;
+
+        r = find_own(own);
+        if (r < 0)
+                return r;
+        (void) stpcpy(base, own);
+        leave_supervisor_leaf(base);
+        (void) snprintf(new.name, sizeof(new.name), NAME_PREFIX "%s", mark);
+        r = snprintf(new.trees, PATH_MAX, "%s/%s/", base, new.name);
+        if (r + (int) sizeof("trees") > PATH_MAX)
+                return -ENAMETOOLONG;
+        inside = strncmp(own, new.trees, (size_t) r) == 0;
+        (void) stpcpy(new.trees + r, "trees");
+
+        r = open_base(base, &new.base_fd);
+        if (r >= 0)
+                r = make_directory(new.base_fd, new.name, &new.root_fd);
+        if (r >= 0)
+                r = cgroup_dir_check_mark(new.root_fd, mark);
+        if (r >= 0)
+                r = end_predecessor(new.root_fd, inside);
+        if (r >= 0)
+                r = fill_root(&new, &supervisor_fd);
+        if (r >= 0)
+                r = kernel_file_write(supervisor_fd, "cgroup.procs", "0");
+        if (r < 0)
+                return r;
+
+        cgroup_dir_mark(new.root_fd, mark);
+        cgroup_dir_mark(new.trees_fd, mark);
+        *ret = new;
+        new = (Containment) CONTAINMENT_NONE;
+        return 0;
+}
+
+int containment_kill(const Containment *containment) {
+        return kernel_file_write(containment->trees_fd, "cgroup.kill", "1");
+}
+
+bool containment_is_populated(const Containment *containment) {
+        return cgroup_dir_event(containment->events_fd, "populated") > 0;
+}
+
+bool containment_has(const Containment *containment, pid_t pid) {
+        char path[32], within[64], text[PATH_MAX];
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/cgroup", (int) pid);
+        (void) snprintf(within, sizeof(within), "/%s/trees/", containment->name);
+        return kernel_file_read(AT_FDCWD, path, text, sizeof(text)) >= 0 && strstr(text, within);
+}
+
+void containment_clear(const Containment *containment) {
+        (void) cgroup_dir_remove_below(containment->trees_fd);
+}
+
+void containment_close(Containment *containment) {
+        if (containment->root_fd >= 0 &&
+            kernel_file_write(containment->base_fd, "cgroup.procs", "0") >= 0 &&
+            cgroup_dir_remove_below(containment->root_fd) >= 0)
+                (void) unlinkat(containment->base_fd, containment->name, AT_REMOVEDIR);
+        close_all(containment);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Entry
+ *
+ * One generation in a slot, from its spawn until the brain has taken its end, and the news of it
+ * that the brain has not been sent yet. News is bits and facts, not a queue: whatever the brain
+ * does, nothing grows and nothing is lost. The keeper has a table of them, a guardian has one.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/macro.h"
+
+typedef enum EntryState {
+        ENTRY_FREE,
+        ENTRY_RUNNING, /* pid is a child of ours that is not reaped */
+        ENTRY_ENDED,   /* reaped; for a guardian's: nothing of its tree is left */
+        ENTRY_LOST,    /* the guardian died before its tree, which is ours to end now */
+} EntryState;
+
+/* All zero is free; a descriptor means something only where the entry is not. */
+typedef struct Entry {
+        EntryState state;
+        unsigned news;       /* bits of what is to be sent */
+        uint64_t generation; /* the current or last one; 0: none in this slot */
+        bool is_guarded;     /* pid is a guardian */
+        pid_t pid;           /* a child only as long as the state says RUNNING */
+        int descriptor;      /* goes out with FORKED or GUARDIAN; -1: gone */
+        int exec_fd;         /* speaks when the exec has come to something; -1: it has */
+        int exec_error;
+        int code; /* as in siginfo_t */
+        int status;
+        uint64_t refused_generation; /* of the last SPAWN that came to nothing */
+        int refused_error;
+} Entry;
+
+#define ENTRY_NONE \
+        { .descriptor = -1, .exec_fd = -1 }
+
+/* Facts, each with its news. Descriptors are handed over. */
+void entry_set_forked(Entry *entry, uint64_t generation, pid_t pid, int pidfd, int exec_fd);
+void entry_set_guarded(Entry *entry, uint64_t generation, pid_t pid, int brain_end);
+void entry_set_refused(Entry *entry, uint64_t generation, int error);
+void entry_set_exec(Entry *entry, int error);
+void entry_set_ended(Entry *entry, int code, int status);
+
+/* Ready for another generation. What was spawned in it is remembered: nothing is spawned twice. */
+void entry_drop(Entry *entry);
+
+/* Sends what is to be sent. 0: all; -EAGAIN or -ETOOMANYREFS: once there is room. */
+int entry_send_news(Entry *entry, uint32_t slot, int socket_fd);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Guardian
+ *
+ * Containment where no cgroup is writable: a fork of the keeper, without exec, above one sidecar.
+ * It is the subreaper of that tree, so every orphan comes to it and to nobody else, and ECHILD
+ * from its wait(2) proves that nothing of the tree is left; then it exits with 0, and with
+ * nothing else. It speaks to the brain on a pair of its own.
+ *
+ * SIGTERM, which is also what it gets when the keeper dies, makes it kill to ECHILD.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "init/spawn.h"
+
+int guardian_start(const Session *session,
+                   const SpawnOrder *order,
+                   uint32_t slot,
+                   uint64_t generation,
+                   pid_t *ret_pid,
+                   int *ret_brain_end);
+
+/*
+ * SIGKILL to every child of this process that is_spared does not name; answers how many. They
+ * are our own and not reaped meanwhile, so their pids are theirs.
+ */
+int children_kill(bool (*is_spared)(pid_t pid, void *userdata), void *userdata);

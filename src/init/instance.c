@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Instance
+ *
+ * A lock of the process, fcntl(2) F_SETLK, and not one of the open file description: a child
+ * shares the latter until its exec, so that after a kill of the keeper a dying child would still
+ * hold it, and the next keeper would take itself for the second. It is lost with the first close
+ * of any descriptor of the file, and so the file is opened nowhere else.
+ */
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "init/instance.h"
+#include "util/macro.h"
+
+#define ADDRESS_MAX 512
+
+/* FNV-1a, 64 bits: stable for ever, and no more than a name is made of it. */
+static uint64_t hash(uint64_t state, const void *data, size_t size) {
+        for (size_t i = 0; i < size; i++)
+                state = (state ^ ((const unsigned char *) data)[i]) * UINT64_C(0x100000001b3);
+
+        return state;
+}
+
+static uint64_t hash_text(const char *text) {
+        return hash(UINT64_C(0xcbf29ce484222325), text, strlen(text));
+}
+
+static int hex_digit(char c) {
+        return isdigit((unsigned char) c) ? c - '0' : tolower((unsigned char) c) - 'a' + 10;
+}
+
+/* One key=value of an address, with the %xx of the D-Bus specification undone. */
+static void append_unescaped(char *target, size_t size, const char *from, size_t length) {
+        size_t used = strlen(target);
+
+        for (size_t i = 0; i < length && used + 1 < size; i++) {
+                char c = from[i];
+
+                if (c == '%' && i + 2 < length && isxdigit((unsigned char) from[i + 1]) &&
+                    isxdigit((unsigned char) from[i + 2])) {
+                        c = (char) (hex_digit(from[i + 1]) * 16 + hex_digit(from[i + 2]));
+                        i += 2;
+                }
+                target[used++] = c;
+        }
+        target[used] = '\0';
+}
+
+/* The keys that say where a bus is, over all transports of the D-Bus specification. */
+static bool says_where(const char *pair) {
+        static const char *const keys[] = { "path=",   "abstract=", "host=", "port=",
+                                            "family=", "cid=",      "argv" };
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (strncmp(pair, keys[i], strlen(keys[i])) == 0)
+                        return true;
+
+        return false;
+}
+
+static void canonical_address(char ret[static ADDRESS_MAX], const char *address) {
+        size_t transport = strcspn(address, ":;");
+        const char *end = address + strcspn(address, ";");
+
+        ret[0] = '\0';
+        append_unescaped(ret, ADDRESS_MAX, address, transport);
+        for (const char *pair = address + transport; pair < end && *pair != '\0';) {
+                size_t length;
+
+                pair++; /* the colon or comma before it */
+                length = strcspn(pair, ",;");
+                if (says_where(pair)) {
+                        append_unescaped(ret, ADDRESS_MAX, ":", 1);
+                        append_unescaped(ret, ADDRESS_MAX, pair, length);
+                }
+                pair += length;
+        }
+}
+
+void instance_folder(char ret[static INSTANCE_FOLDER_MAX],
+                     const char *runtime_directory,
+                     const char *address) {
+        char usual[ADDRESS_MAX], canonical[ADDRESS_MAX];
+
+        (void) snprintf(usual, sizeof(usual), "unix:path=%s/bus", runtime_directory);
+        canonical_address(canonical, address && *address ? address : usual);
+        if (strcmp(canonical, usual) == 0)
+                (void) snprintf(ret, INSTANCE_FOLDER_MAX, "sidecard");
+        else
+                (void) snprintf(ret, INSTANCE_FOLDER_MAX, "sidecard-%016llx",
+                                (unsigned long long) hash_text(canonical));
+}
+
+static int open_directory(const char *path, int *ret_fd, struct stat *ret_stat) {
+        _cleanup_close_ int fd = -1;
+
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ELOOP ? -ENOTDIR : -errno;
+        if (fstat(fd, ret_stat) < 0)
+                return -errno;
+        if (ret_stat->st_uid != geteuid())
+                return -EPERM;
+        if ((ret_stat->st_mode & 0777) != 0700 && fchmod(fd, 0700) < 0)
+                return -errno;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* 1: *ret_holder has it. */
+static int try_lock(int fd, pid_t *ret_holder) {
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+        for (;;) {
+                lock.l_type = F_WRLCK;
+                if (fcntl(fd, F_SETLK, &lock) >= 0)
+                        return 0;
+                if (errno != EAGAIN && errno != EACCES)
+                        return -errno;
+                if (fcntl(fd, F_GETLK, &lock) < 0)
+                        return -errno;
+                /* It may have ended in between. */
+                if (lock.l_type != F_UNLCK) {
+                        *ret_holder = lock.l_pid;
+                        return 1;
+                }
+        }
+}
+
+static int take_lock(int directory_fd, int *ret_fd, pid_t *ret_holder) {
+        _cleanup_close_ int fd =
+                openat(directory_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        r = try_lock(fd, ret_holder);
+        if (r == 0)
+                *ret_fd = TAKE_FD(fd);
+        return r;
+}
+
+int instance_open(Instance *ret,
+                  const char *runtime_directory,
+                  const char *address,
+                  pid_t *ret_holder) {
+        _cleanup_close_ int directory_fd = -1;
+        struct stat st;
+        uint64_t mark;
+        int r;
+
+        instance_folder(ret->folder, runtime_directory, address);
+        r = snprintf(ret->directory, PATH_MAX, "%s/%s", runtime_directory, ret->folder);
+        if (r >= PATH_MAX)
+                return -ENAMETOOLONG;
+        r = open_directory(ret->directory, &directory_fd, &st);
+        if (r < 0)
+                return r;
+        /* The device too: the same path in two containers is two supervisors. */
+        mark = hash(hash_text(ret->directory), &st.st_dev, sizeof(st.st_dev));
+        (void) snprintf(ret->mark, sizeof(ret->mark), "%016llx", (unsigned long long) mark);
+        return take_lock(directory_fd, &ret->lock_fd, ret_holder);
+}

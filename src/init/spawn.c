@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Spawn
+ *
+ * clone3(2) rather than fork(2): the child is born inside its cgroup and with a pidfd, so there
+ * is no instant at which it is elsewhere or nameless. The child shares nothing with us but
+ * descriptors until execve(2), and calls nothing but the kernel.
+ */
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "init/spawn.h"
+#include "init/wire.h"
+#include "util/cgroup-dir.h"
+#include "util/macro.h"
+
+/* A sidecar goes before keeper and brain when memory runs out. */
+#define OOM_SCORE_ADJ_ABOVE_OURS 200
+#define OOM_SCORE_ADJ_MAX 1000
+#define EXIT_EXEC_FAILED 127
+
+/*
+ * Children inherit dispositions, so making ours the default once saves 64 calls a spawn. Blocked
+ * signals do to us what ignored ones would, and the mask is one call to undo.
+ */
+static void settle_signals(void) {
+        static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+        sigset_t blocked;
+
+        for (int number = 1; number < NSIG; number++)
+                (void) signal(number, SIG_DFL);
+
+        (void) sigfillset(&blocked);
+        for (size_t i = 0; i < ELEMENTSOF(faults); i++)
+                (void) sigdelset(&blocked, faults[i]);
+        (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
+}
+
+int spawn_unblock_signals(void) {
+        sigset_t none;
+
+        (void) sigemptyset(&none);
+        return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void read_oom_score_adj(Session *session) {
+        char text[16];
+        long score;
+
+        if (kernel_file_read(AT_FDCWD, "/proc/self/oom_score_adj", text, sizeof(text)) < 0)
+                return;
+        score = strtol(text, NULL, 10) + OOM_SCORE_ADJ_ABOVE_OURS;
+        if (score > OOM_SCORE_ADJ_MAX)
+                score = OOM_SCORE_ADJ_MAX;
+        (void) snprintf(session->oom_score_adj, sizeof(session->oom_score_adj), "%hd",
+                        (short) score);
+}
+
+int session_take(Session *ret) {
+        Session session = { .null_fd = -1 };
+        struct rlimit raised;
+
+        /* With 0, 1 or 2 closed, a descriptor of ours would become some child's output. */
+        do {
+                session.null_fd = open("/dev/null", O_RDWR);
+                if (session.null_fd < 0)
+                        return -errno;
+        } while (session.null_fd <= STDERR_FILENO);
+        if (fcntl(session.null_fd, F_SETFD, FD_CLOEXEC) < 0)
+                return -errno;
+
+        if (getrlimit(RLIMIT_NOFILE, &session.nofile) < 0)
+                return -errno;
+        raised = session.nofile;
+        raised.rlim_cur = raised.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE, &raised);
+
+        read_oom_score_adj(&session);
+        settle_signals();
+        *ret = session;
+        return 0;
+}
+
+void spawn_order_close(SpawnOrder *order) {
+        order->payload_fd = safe_close(order->payload_fd);
+        order->stdout_fd = safe_close(order->stdout_fd);
+        order->stderr_fd = safe_close(order->stderr_fd);
+        order->stdin_fd = safe_close(order->stdin_fd);
+        order->cgroup_fd = safe_close(order->cgroup_fd);
+}
+
+static WirePayload *map_payload(int fd) {
+        struct stat st;
+        void *base;
+
+        if (fstat(fd, &st) < 0)
+                return NULL;
+        base = mmap(NULL, (size_t) st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+        return base == MAP_FAILED ? NULL : base;
+}
+
+/* Adds the address to each offset, in place: the mapping is private. */
+static char **vector_at(WirePayload *payload, uint64_t offset) {
+        char *base = (char *) payload;
+        uint64_t *vector = (uint64_t *) (void *) (base + offset);
+
+        for (uint64_t *entry = vector; *entry != 0; entry++)
+                *entry += (uint64_t) (uintptr_t) base;
+
+        return (char **) vector;
+}
+
+static bool settle_child(const Session *session, const SpawnOrder *order) {
+        if (session->oom_score_adj[0] != '\0')
+                (void) kernel_file_write(AT_FDCWD, "/proc/self/oom_score_adj",
+                                         session->oom_score_adj);
+
+        return setsid() >= 0 && spawn_unblock_signals() >= 0 &&
+               dup2(order->stdin_fd < 0 ? session->null_fd : order->stdin_fd, STDIN_FILENO) >= 0 &&
+               dup2(order->stdout_fd, STDOUT_FILENO) >= 0 &&
+               dup2(order->stderr_fd, STDERR_FILENO) >= 0 &&
+               close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) >= 0 &&
+               setrlimit(RLIMIT_NOFILE, &session->nofile) >= 0;
+}
+
+static _Noreturn void
+run_child(const Session *session, const SpawnOrder *order, pid_t parent, int exec_fd) {
+        WirePayload *payload;
+        int error;
+
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* The parent may have died before it was told to take us along. */
+        if (getppid() != parent)
+                _exit(EXIT_EXEC_FAILED);
+
+        payload = map_payload(order->payload_fd);
+        if (payload && settle_child(session, order) &&
+            chdir((char *) payload + payload->working_directory) >= 0)
+                (void) execve((char *) payload + payload->path, vector_at(payload, payload->argv),
+                              vector_at(payload, payload->envp));
+
+        error = errno;
+        (void) !write(exec_fd, &error, sizeof(error));
+        _exit(EXIT_EXEC_FAILED);
+}
+
+int spawn_main(const Session *session,
+               const SpawnOrder *order,
+               pid_t *ret_pid,
+               int *ret_pidfd,
+               int *ret_exec_fd) {
+
+        _cleanup_close_ int exec_read = -1, exec_write = -1;
+        int pidfd = -1, pipe_fds[2];
+        struct clone_args args = {
+                .flags = CLONE_PIDFD,
+                .pidfd = (uint64_t) (uintptr_t) &pidfd,
+                .exit_signal = SIGCHLD,
+        };
+        pid_t parent = getpid();
+        long pid;
+
+        if (order->cgroup_fd >= 0) {
+                args.flags |= CLONE_INTO_CGROUP;
+                args.cgroup = (uint64_t) order->cgroup_fd;
+        }
+        if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
+                return -errno;
+        exec_read = pipe_fds[0];
+        exec_write = pipe_fds[1];
+
+        pid = syscall(SYS_clone3, &args, sizeof(args));
+        if (pid < 0) /* pidfd means nothing then, whatever it holds */
+                return -errno;
+        if (pid == 0)
+                run_child(session, order, parent, exec_write);
+
+        *ret_pid = (pid_t) pid;
+        *ret_pidfd = pidfd;
+        *ret_exec_fd = TAKE_FD(exec_read);
+        return 0;
+}
+
+int spawn_exec_result(int exec_fd, int *ret_error) {
+        int error = 0;
+        ssize_t n = read(exec_fd, &error, sizeof(error));
+
+        if (n < 0 && errno == EAGAIN)
+                return -EAGAIN;
+        *ret_error = n < 0 ? errno : error;
+        return 0;
+}
