@@ -1,3 +1,313 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-typedef int empty_translation_unit;
+/*
+ * KeeperClient
+ *
+ * The keeper reads at once and never waits, so there is room for an order but in a burst; what
+ * finds none is queued here, since the brain has a heap and the keeper has not.
+ *
+ * When the keeper dies the kernel sends us SIGUSR2. That handler is no event source: it must work
+ * when the loop does not come round, and all it does is a write and an exit.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+
+#include "io/cgroup.h"
+#include "io/keeper-client.h"
+#include "io/keeper-wire-client.h"
+#include "util/cgroup-dir.h"
+#include "util/log.h"
+#include "util/strv.h"
+
+#define RECEIVE_MAX 64 /* a turn: others are to have theirs */
+
+typedef struct Order Order;
+
+/* An order that found no room. Its descriptors are its own. */
+struct Order {
+        Order *next;
+        WireMessage message;
+        size_t n_fds;
+        int fds[WIRE_FDS_MAX];
+};
+
+typedef struct Slot {
+        keeper_news_handler_t on_news; /* NULL: free */
+        void *userdata;
+} Slot;
+
+struct KeeperClient {
+        sd_event *event;
+        sd_event_source *source;
+        int socket_fd;
+        int trees_fd;
+        bool cgroups_dropped; /* they cannot be used for a spawn; those that are there stay */
+        char *trees_cgroup;
+        Order *first; /* Order::next */
+        Order **last;
+        keeper_terminate_handler_t on_terminate;
+        void *userdata;
+        uint32_t next_slot; /* where to look for a free one */
+        Slot slots[WIRE_SLOTS_MAX];
+};
+
+/* For the signal handler. */
+static pid_t keeper_pid;
+static int kill_fd = -1; /* cgroup.kill of all trees */
+
+static void kill_all_trees(void) {
+        if (kill_fd >= 0)
+                (void) !write(kill_fd, "1", 1);
+}
+
+/* The keeper's death is the end of everything: guardians and mains are told by the kernel too. */
+static void on_sigusr2(_unused_ int signal) {
+        int saved = errno;
+
+        if (getppid() != keeper_pid) {
+                kill_all_trees();
+                _exit(EXIT_FAILURE);
+        }
+        errno = saved;
+}
+
+static int watch_keeper(int trees_fd) {
+        struct sigaction action = { .sa_handler = on_sigusr2, .sa_flags = SA_RESTART };
+
+        if (trees_fd >= 0) {
+                kill_fd = openat(trees_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+                if (kill_fd < 0)
+                        return -errno;
+        }
+        keeper_pid = getppid();
+        return sigaction(SIGUSR2, &action, NULL) < 0 ? -errno : 0;
+}
+
+static Order *order_free(Order *order) {
+        if (!order)
+                return NULL;
+
+        wire_close_fds(order->fds, order->n_fds);
+        free(order);
+        return NULL;
+}
+DEFINE_CLEANUP(Order, order_free);
+
+static int order_new(Order **ret, const WireMessage *message, const int *fds, size_t n_fds) {
+        _cleanup_(order_freep) Order *order = calloc(1, sizeof(*order));
+
+        if (!order)
+                return -ENOMEM;
+        order->message = *message;
+        for (; order->n_fds < n_fds; order->n_fds++) {
+                order->fds[order->n_fds] = fcntl(fds[order->n_fds], F_DUPFD_CLOEXEC, 3);
+                if (order->fds[order->n_fds] < 0)
+                        return -errno;
+        }
+        *ret = TAKE_PTR(order);
+        return 0;
+}
+
+static bool is_no_room(int r) {
+        return r == -EAGAIN || r == -ETOOMANYREFS;
+}
+
+static int want_room(KeeperClient *client, bool wanted) {
+        return sd_event_source_set_io_events(client->source, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void send_queued(KeeperClient *client) {
+        while (client->first) {
+                Order *order = client->first;
+
+                if (is_no_room(wire_send(client->socket_fd, &order->message, order->fds,
+                                         order->n_fds)))
+                        return;
+                client->first = order->next;
+                (void) order_free(order);
+        }
+        client->last = &client->first;
+        (void) want_room(client, false);
+}
+
+int keeper_client_send(KeeperClient *client,
+                       const WireMessage *message,
+                       const int *fds,
+                       size_t n_fds) {
+        Order *order = NULL;
+        int r = -EAGAIN;
+
+        if (!client->first)
+                r = wire_send(client->socket_fd, message, fds, n_fds);
+        if (!is_no_room(r))
+                return r;
+
+        r = order_new(&order, message, fds, n_fds);
+        if (r < 0)
+                return r;
+        *client->last = order;
+        client->last = &order->next;
+        return want_room(client, true);
+}
+
+static void on_message(KeeperClient *client, const WireMessage *message, int descriptor) {
+        _cleanup_close_ int unclaimed = descriptor;
+        const Slot *slot;
+
+        switch (message->kind) {
+        case WIRE_HELLO:
+                if (message->version != WIRE_VERSION) {
+                        log_debug("keeper speaks version %u, not %d", (unsigned) message->version,
+                                  WIRE_VERSION);
+                        (void) sd_event_exit(client->event, -EPROTONOSUPPORT);
+                }
+                break;
+        case WIRE_TERMINATE:
+                client->on_terminate(client->userdata);
+                break;
+        default:
+                slot = message->slot < WIRE_SLOTS_MAX ? &client->slots[message->slot] : NULL;
+                if (slot && slot->on_news)
+                        slot->on_news(message, TAKE_FD(unclaimed), slot->userdata);
+        }
+}
+
+static int
+on_socket(_unused_ sd_event_source *source, _unused_ int fd, uint32_t revents, void *userdata) {
+        KeeperClient *client = userdata;
+        int fds[WIRE_FDS_MAX], r = 1;
+        WireMessage message = { 0 };
+        size_t n_fds = 0;
+
+        if (revents & EPOLLOUT)
+                send_queued(client);
+        for (int i = 0; i < RECEIVE_MAX; i++) {
+                r = wire_receive(client->socket_fd, &message, fds, &n_fds);
+                if (r <= 0)
+                        break;
+                if (n_fds > 1)
+                        wire_close_fds(fds + 1, n_fds - 1);
+                on_message(client, &message, n_fds > 0 ? fds[0] : -1);
+        }
+        /* Nobody is there any more; the signal is about to say the same. */
+        if (r == 0) {
+                kill_all_trees();
+                return sd_event_exit(client->event, -EPIPE);
+        }
+        return 0;
+}
+
+int keeper_client_new(KeeperClient **ret,
+                      sd_event *event,
+                      int socket_fd,
+                      const char *trees_path,
+                      keeper_terminate_handler_t on_terminate,
+                      void *userdata) {
+        _cleanup_(keeper_client_freep) KeeperClient *client = NULL;
+        int r;
+
+        client = calloc(1, sizeof(*client));
+        if (!client)
+                return -ENOMEM;
+        client->event = sd_event_ref(event);
+        client->socket_fd = client->trees_fd = -1;
+        client->last = &client->first;
+        client->on_terminate = on_terminate;
+        client->userdata = userdata;
+
+        if (trees_path) {
+                client->trees_fd = open(trees_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (client->trees_fd < 0)
+                        return -errno;
+                r = cgroup_path_beside_own(&client->trees_cgroup, "trees");
+                if (r < 0)
+                        return r;
+        }
+        r = watch_keeper(client->trees_fd);
+        if (r < 0)
+                return r;
+        if (fcntl(socket_fd, F_SETFD, FD_CLOEXEC) < 0)
+                return -errno;
+        r = sd_event_add_io(event, &client->source, socket_fd, EPOLLIN, on_socket, client);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(client->source, "keeper");
+        client->socket_fd = socket_fd;
+        *ret = TAKE_PTR(client);
+        return 0;
+}
+
+KeeperClient *keeper_client_free(KeeperClient *client) {
+        if (!client)
+                return NULL;
+
+        while (client->first) {
+                Order *order = client->first;
+
+                client->first = order->next;
+                (void) order_free(order);
+        }
+        sd_event_source_disable_unref(client->source);
+        sd_event_unref(client->event);
+        safe_close(client->socket_fd);
+        safe_close(client->trees_fd);
+        kill_fd = safe_close(kill_fd);
+        free(client->trees_cgroup);
+        free(client);
+        return NULL;
+}
+
+const char *keeper_client_containment(const KeeperClient *client) {
+        return keeper_client_trees_fd(client) >= 0 ? "cgroup" : "reaper";
+}
+
+int keeper_client_send_ready(KeeperClient *client) {
+        return keeper_client_send(client, &(WireMessage){ .kind = WIRE_READY }, NULL, 0);
+}
+
+int keeper_client_send_terminate(KeeperClient *client) {
+        return keeper_client_send(client, &(WireMessage){ .kind = WIRE_TERMINATE }, NULL, 0);
+}
+
+int keeper_client_claim_slot(KeeperClient *client,
+                             keeper_news_handler_t on_news,
+                             void *userdata,
+                             uint32_t *ret_slot) {
+        for (uint32_t i = 0; i < WIRE_SLOTS_MAX; i++) {
+                uint32_t slot = (client->next_slot + i) % WIRE_SLOTS_MAX;
+
+                if (client->slots[slot].on_news)
+                        continue;
+                client->slots[slot] = (Slot){ .on_news = on_news, .userdata = userdata };
+                client->next_slot = slot + 1;
+                *ret_slot = slot;
+                return 0;
+        }
+        return -EUSERS;
+}
+
+void keeper_client_release_slot(KeeperClient *client, uint32_t slot) {
+        WireMessage message = { .kind = WIRE_RELEASE, .slot = slot };
+
+        (void) keeper_client_send(client, &message, NULL, 0);
+        client->slots[slot] = (Slot){ 0 };
+}
+
+sd_event *keeper_client_event(const KeeperClient *client) {
+        return client->event;
+}
+
+int keeper_client_trees_fd(const KeeperClient *client) {
+        return client->cgroups_dropped ? -1 : client->trees_fd;
+}
+
+const char *keeper_client_trees_cgroup(const KeeperClient *client) {
+        return client->trees_cgroup;
+}
+
+void keeper_client_drop_cgroups(KeeperClient *client) {
+        client->cgroups_dropped = true;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Payload
+ *
+ * Laid out in one buffer, written by one write(2).
+ */
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "init/wire.h"
+#include "io/payload.h"
+#include "util/strv.h"
+
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+typedef struct Layout {
+        char *base;
+        uint64_t vectors; /* where the next vector goes */
+        uint64_t strings; /* where the next string goes */
+} Layout;
+
+static size_t strings_size(char *const *strv) {
+        size_t size = 0;
+
+        STRV_FOREACH (string, strv)
+                size += strlen(*string) + 1;
+
+        return size;
+}
+
+static uint64_t put_string(Layout *layout, const char *string) {
+        uint64_t at = layout->strings;
+
+        layout->strings += (uint64_t) (stpcpy(layout->base + at, string) - layout->base - at) + 1;
+        return at;
+}
+
+/* The buffer is zeroed, so the 0 behind the last offset is there. */
+static uint64_t put_vector(Layout *layout, char *const *strv) {
+        uint64_t at = layout->vectors;
+        uint64_t *entry = (uint64_t *) (void *) (layout->base + at);
+
+        STRV_FOREACH (string, strv)
+                *entry++ = put_string(layout, *string);
+
+        layout->vectors += (strv_length(strv) + 1) * sizeof(uint64_t);
+        return at;
+}
+
+static int write_sealed(const char *data, size_t size, int *ret_fd) {
+        _cleanup_close_ int fd = memfd_create("spawn", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        ssize_t n;
+
+        if (fd < 0)
+                return -errno;
+        n = write(fd, data, size);
+        if (n < 0)
+                return -errno;
+        if ((size_t) n != size)
+                return -ENOSPC;
+        if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+                return -errno;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int payload_new(const SpawnSpec *spec, int *ret_fd) {
+        uint64_t vectors = sizeof(WirePayload);
+        uint64_t strings = vectors + (strv_length(spec->argv) + strv_length(spec->envp) + 2) *
+                                             sizeof(uint64_t);
+        size_t size = strings + strlen(spec->path) + 1 + strlen(spec->working_directory) + 1 +
+                      strings_size(spec->argv) + strings_size(spec->envp);
+        _cleanup_free_ char *buffer = calloc(1, size);
+        Layout layout = { .base = buffer, .vectors = vectors, .strings = strings };
+        WirePayload *payload = (WirePayload *) (void *) buffer;
+
+        if (!buffer)
+                return -ENOMEM;
+        payload->path = put_string(&layout, spec->path);
+        payload->working_directory = put_string(&layout, spec->working_directory);
+        payload->argv = put_vector(&layout, spec->argv);
+        payload->envp = put_vector(&layout, spec->envp);
+        return write_sealed(buffer, size, ret_fd);
+}
