@@ -1,63 +1,49 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: MIT-0 */
 
 /*
- * Stubborn
+ * stubborn [exit]
  *
- * Leaves a grandchild that a plain kill of the main process, of its group or of its session
- * misses: it sits in a session of its own, its parent is dead, it ignores every polite signal,
- * and it keeps the pipes of the log open for ever.
- *
- *   stubborn           the main process stays, too
- *   stubborn CODE      the main process exits with CODE as soon as the grandchild stands
+ * Leaves a grandchild in a session of its own, forked twice, that ignores SIGTERM and keeps the
+ * pipe open. The main process waits for a signal, or with "exit" ends at once.
  */
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void ignore_what_is_polite(void) {
-        static const int polite[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE };
+static void make_grandchild(int tell_fd) {
+        pid_t self;
 
-        for (size_t i = 0; i < sizeof(polite) / sizeof(polite[0]); i++)
-                (void) signal(polite[i], SIG_IGN);
-}
-
-static _Noreturn void stay(void) {
+        setsid();
+        signal(SIGTERM, SIG_IGN);
+        if (fork() != 0)
+                _exit(0);
+        self = getpid();
+        if (write(tell_fd, &self, sizeof(self)) != sizeof(self))
+                _exit(1);
         for (;;)
-                (void) pause();
+                pause();
 }
 
-/* The one between us and the grandchild; its exit says that the grandchild stands. */
-static _Noreturn void leave_a_grandchild(void) {
-        pid_t pid;
+int main(int argc, char **argv) {
+        pid_t child, grandchild = 0;
+        int ends[2];
 
-        ignore_what_is_polite();
-        if (setsid() < 0)
-                _exit(EXIT_FAILURE);
-
-        pid = fork();
-        if (pid == 0)
-                stay();
-
-        printf("grandchild %d stays\n", (int) pid);
-        (void) fflush(stdout);
-        _exit(pid < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-}
-
-int main(int argc, char *argv[]) {
-        pid_t pid = fork();
-        int status;
-
-        if (pid == 0)
-                leave_a_grandchild();
-        if (pid < 0 || waitpid(pid, &status, 0) < 0)
-                return EXIT_FAILURE;
-
-        printf("main process %d\n", (int) getpid());
-        (void) fflush(stdout);
-        if (argc > 1)
-                return atoi(argv[1]);
-        stay();
+        if (pipe(ends) < 0)
+                return 1;
+        child = fork();
+        if (child == 0)
+                make_grandchild(ends[1]);
+        /* Told when the process between us is gone, so that there are two and no more. */
+        waitpid(child, NULL, 0);
+        if (read(ends[0], &grandchild, sizeof(grandchild)) != sizeof(grandchild))
+                return 1;
+        printf("grandchild %d\n", (int) grandchild);
+        fflush(stdout);
+        if (argc > 1 && strcmp(argv[1], "exit") == 0)
+                return 0;
+        for (;;)
+                pause();
 }
