@@ -22,7 +22,10 @@ typedef struct LogFile LogFile;
 
 /* The thread starts with the first file. */
 int log_writer_new(LogWriter **ret, sd_event *event);
-/* Writes what is buffered, for a second at most, and ends the thread. */
+/*
+ * Writes what is buffered, for a second at most, and ends the thread. The files are freed before.
+ * Not from within a handler.
+ */
 LogWriter *log_writer_free(LogWriter *writer);
 DEFINE_CLEANUP(LogWriter, log_writer_free);
 
@@ -32,9 +35,12 @@ typedef struct LogFileSpec {
         uint32_t max_files; /* the one being written included */
 } LogFileSpec;
 
-/* There is room again after log_file_write() took less than all. */
+/* There is room again after log_file_write() filled it or took less than all. */
 typedef void (*log_file_room_handler_t)(void *userdata);
-/* The file cannot be written (error: positive errno), or can again (0). Said once a change. */
+/*
+ * The file cannot be written (error: positive errno), or can again (0). Said once a change. In
+ * between log_file_write() takes all and drops it; the file is tried again each second.
+ */
 typedef void (*log_file_state_handler_t)(int error, void *userdata);
 
 int log_file_new(LogFile **ret,
@@ -47,7 +53,7 @@ int log_file_new(LogFile **ret,
 LogFile *log_file_free(LogFile *file);
 DEFINE_CLEANUP(LogFile, log_file_free);
 
-/* How many bytes fit right now. */
+/* How many bytes fit right now. log_file_write() has a little more for who cannot wait. */
 size_t log_file_room(const LogFile *file);
 
 /* Takes all of the bytes, or what fits; answers how many. What does not fit is the caller's. */

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * LogWriter
+ *
+ * The thread, and what it does with the files that have something for it. A file is in one place
+ * at a time: queued, in the thread's hands, pausing or at rest. The functions that speak of a file
+ * are called with the lock held, and only those that ask the disk give it up meanwhile. News for
+ * the loop are a list and an eventfd.
+ */
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "io/log-writer.h"
+#include "util/duration.h"
+#include "util/pages.h"
+
+/* A piece a file and turn: small enough to make room early, large enough for write(2). */
+#define PIECE_BYTES (64u * 1024u)
+
+/* After which a disk that refused is asked again, and a buffer that is not used given back. */
+#define PAUSE_USEC USEC_PER_SEC
+#define FLUSH_USEC USEC_PER_SEC
+
+static uint64_t now_usec(void) {
+        struct timespec now;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t) now.tv_sec * USEC_PER_SEC + (uint64_t) now.tv_nsec / 1000;
+}
+
+/* Answers false when that moment has come. */
+static bool cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t usec) {
+        struct timespec until = {
+                .tv_sec = (time_t) (usec / USEC_PER_SEC),
+                .tv_nsec = (long) (usec % USEC_PER_SEC) * 1000,
+        };
+
+        return pthread_cond_timedwait(cond, lock, &until) == 0;
+}
+
+static void file_unplace(LogFile *file) {
+        if (file->place == LOG_FILE_IS_QUEUED)
+                TAILQ_REMOVE(&file->writer->queue, file, link);
+        else if (file->place == LOG_FILE_PAUSES)
+                TAILQ_REMOVE(&file->writer->pausing, file, link);
+
+        file->place = LOG_FILE_RESTS;
+}
+
+static void file_queue(LogFile *file) {
+        file_unplace(file);
+        TAILQ_INSERT_TAIL(&file->writer->queue, file, link);
+        file->place = LOG_FILE_IS_QUEUED;
+}
+
+/* All pauses are equally long: the end of the list is the right place. */
+static void file_pause(LogFile *file) {
+        file_unplace(file);
+        file->due_usec = now_usec() + PAUSE_USEC;
+        TAILQ_INSERT_TAIL(&file->writer->pausing, file, link);
+        file->place = LOG_FILE_PAUSES;
+}
+
+void log_file_call_thread(LogFile *file) {
+        if (file->error != 0 || file->place == LOG_FILE_IS_QUEUED ||
+            file->place == LOG_FILE_IS_AT_WORK)
+                return;
+
+        file_queue(file);
+        (void) pthread_cond_signal(&file->writer->work);
+}
+
+bool log_file_is_written(const LogFile *file) {
+        return file->used == 0 && file->n_lost == 0;
+}
+
+size_t log_file_get_room(const LogFile *file) {
+        if (file->error != 0)
+                return LOG_FILE_ROOM_BYTES;
+        if (file->n_lost > 0 || file->used >= LOG_FILE_ROOM_BYTES)
+                return 0;
+
+        return LOG_FILE_ROOM_BYTES - file->used;
+}
+
+static void file_destroy(LogFile *file) {
+        file_unplace(file);
+        if (file->is_news)
+                TAILQ_REMOVE(&file->writer->news, file, news_link);
+        (void) pages_unmap(file->buffer, LOG_FILE_BUFFER_BYTES);
+        rotated_file_free(file->disk);
+        free(file);
+}
+
+void log_file_release(LogFile *file) {
+        file->is_released = true;
+        if (file->is_news)
+                TAILQ_REMOVE(&file->writer->news, file, news_link);
+        file->is_news = false;
+
+        if (file->place != LOG_FILE_IS_AT_WORK && log_file_is_written(file))
+                file_destroy(file);
+        else if (file->place == LOG_FILE_PAUSES) {
+                /* The disk refused: its last chance is now. */
+                file_queue(file);
+                (void) pthread_cond_signal(&file->writer->work);
+        }
+}
+
+static void file_tell_loop(LogFile *file) {
+        const uint64_t one = 1;
+
+        if (file->is_news || file->is_released)
+                return;
+
+        TAILQ_INSERT_TAIL(&file->writer->news, file, news_link);
+        file->is_news = true;
+        (void) !write(file->writer->news_fd, &one, sizeof(one));
+}
+
+static int file_write_piece(LogFile *file) {
+        const char *bytes = file->buffer + file->start;
+        size_t n_bytes = file->used;
+        ssize_t n;
+
+        if (n_bytes > LOG_FILE_BUFFER_BYTES - file->start)
+                n_bytes = LOG_FILE_BUFFER_BYTES - file->start;
+        if (n_bytes > PIECE_BYTES)
+                n_bytes = PIECE_BYTES;
+
+        (void) pthread_mutex_unlock(&file->writer->lock);
+        n = rotated_file_write(file->disk, bytes, n_bytes);
+        (void) pthread_mutex_lock(&file->writer->lock);
+        if (n < 0)
+                return (int) n;
+
+        file->start = (file->start + (size_t) n) % LOG_FILE_BUFFER_BYTES;
+        file->used -= (size_t) n;
+        return 0;
+}
+
+static int disk_write_lost(RotatedFile *disk, uint64_t n_lost) {
+        char line[64], *rest = line;
+        int length;
+
+        length = snprintf(line, sizeof(line), "%s[sidecard: %" PRIu64 " bytes lost]\n",
+                          rotated_file_is_at_line_start(disk) ? "" : "\n", n_lost);
+        while (length > 0) {
+                ssize_t n = rotated_file_write(disk, rest, (size_t) length);
+
+                if (n < 0)
+                        return (int) n;
+                rest += n;
+                length -= (int) n;
+        }
+
+        return 0;
+}
+
+static int file_write_lost(LogFile *file) {
+        uint64_t n_lost = file->n_lost;
+        int r;
+
+        (void) pthread_mutex_unlock(&file->writer->lock);
+        r = disk_write_lost(file->disk, n_lost);
+        (void) pthread_mutex_lock(&file->writer->lock);
+        if (r < 0)
+                return r;
+
+        file->n_lost -= n_lost;
+        return 0;
+}
+
+/* A disk that refuses takes nothing until it has taken the line that tells of it. */
+static void file_note_result(LogFile *file, int r) {
+        if (r < 0) {
+                file->n_lost += file->used;
+                file->used = 0;
+        }
+
+        if ((file->error != 0) != (r < 0)) {
+                file->error = -r;
+                file_tell_loop(file);
+        }
+
+        /* Half of it: a loop that is woken for less is woken too often. */
+        if (file->wants_room && log_file_get_room(file) >= LOG_FILE_ROOM_BYTES / 2) {
+                file->wants_room = false;
+                file->has_room = true;
+                file_tell_loop(file);
+        }
+}
+
+static void writer_work(LogFile *file) {
+        int r;
+
+        file_unplace(file);
+        file->place = LOG_FILE_IS_AT_WORK;
+        r = file->used > 0 ? file_write_piece(file) : file_write_lost(file);
+        file->place = LOG_FILE_RESTS;
+        file_note_result(file, r);
+
+        if (file->is_released && (r < 0 || log_file_is_written(file)))
+                file_destroy(file);
+        else if (r < 0 || log_file_is_written(file))
+                file_pause(file);
+        else
+                file_queue(file);
+}
+
+static void writer_end_pause(LogFile *file) {
+        if (file->error != 0)
+                file_queue(file);
+        else {
+                file_unplace(file);
+                file->buffer = pages_unmap(file->buffer, LOG_FILE_BUFFER_BYTES);
+        }
+}
+
+/* Answers false when there is nothing left to do, ever. */
+static bool writer_step(LogWriter *writer) {
+        LogFile *file = TAILQ_FIRST(&writer->queue), *due = TAILQ_FIRST(&writer->pausing);
+
+        if (writer->is_abandoned)
+                return false;
+        if (due && due->due_usec <= now_usec())
+                writer_end_pause(due);
+        else if (file)
+                writer_work(file);
+        else if (writer->is_stopping)
+                return false;
+        else if (due)
+                (void) cond_wait_until(&writer->work, &writer->lock, due->due_usec);
+        else
+                (void) pthread_cond_wait(&writer->work, &writer->lock);
+
+        return true;
+}
+
+static void writer_destroy(LogWriter *writer) {
+        LogFile *file;
+
+        while ((file = TAILQ_FIRST(&writer->queue)) || (file = TAILQ_FIRST(&writer->pausing)))
+                file_destroy(file);
+
+        (void) pthread_cond_destroy(&writer->end);
+        (void) pthread_cond_destroy(&writer->work);
+        (void) pthread_mutex_destroy(&writer->lock);
+        safe_close(writer->news_fd);
+        free(writer);
+}
+
+static void *writer_run(void *userdata) {
+        LogWriter *writer = userdata;
+        bool is_abandoned;
+
+        (void) pthread_mutex_lock(&writer->lock);
+        while (writer_step(writer))
+                ;
+        writer->has_ended = true;
+        is_abandoned = writer->is_abandoned;
+        (void) pthread_cond_signal(&writer->end);
+        (void) pthread_mutex_unlock(&writer->lock);
+
+        if (is_abandoned)
+                writer_destroy(writer);
+        return NULL;
+}
+
+typedef struct News {
+        LogFile *file;
+        bool is_state;
+        int error;
+} News;
+
+static bool writer_next_news(LogWriter *writer, News *ret) {
+        LogFile *file;
+
+        (void) pthread_mutex_lock(&writer->lock);
+        while ((file = TAILQ_FIRST(&writer->news))) {
+                *ret = (News){ file, file->error != file->told_error, file->error };
+
+                if (ret->is_state) {
+                        file->told_error = file->error;
+                        break;
+                }
+                if (TAKE(file->has_room, false))
+                        break;
+
+                TAILQ_REMOVE(&writer->news, file, news_link);
+                file->is_news = false;
+        }
+        (void) pthread_mutex_unlock(&writer->lock);
+        return file;
+}
+
+/* A handler may free any file: each piece of news is fetched when the last one is told. */
+static int writer_on_news(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        LogWriter *writer = userdata;
+        uint64_t n;
+        News news;
+
+        (void) source, (void) revents;
+        (void) !read(fd, &n, sizeof(n));
+
+        while (writer_next_news(writer, &news))
+                if (news.is_state)
+                        news.file->on_state(news.error, news.file->userdata);
+                else
+                        news.file->on_room(news.file->userdata);
+
+        return 0;
+}
+
+/* With default attributes, and a clock of its own for the waiting, none of these can fail. */
+static void writer_init_locks(LogWriter *writer) {
+        pthread_condattr_t monotonic;
+
+        (void) pthread_condattr_init(&monotonic);
+        (void) pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        (void) pthread_mutex_init(&writer->lock, NULL);
+        (void) pthread_cond_init(&writer->work, &monotonic);
+        (void) pthread_cond_init(&writer->end, &monotonic);
+        (void) pthread_condattr_destroy(&monotonic);
+}
+
+int log_writer_new(LogWriter **ret, sd_event *event) {
+        _cleanup_(log_writer_freep) LogWriter *writer = NULL;
+        int r;
+
+        writer = calloc(1, sizeof(*writer));
+        if (!writer)
+                return -ENOMEM;
+
+        TAILQ_INIT(&writer->queue);
+        TAILQ_INIT(&writer->pausing);
+        TAILQ_INIT(&writer->news);
+        writer_init_locks(writer);
+        writer->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (writer->news_fd < 0)
+                return -errno;
+
+        r = sd_event_add_io(event, &writer->news_source, writer->news_fd, EPOLLIN, writer_on_news,
+                            writer);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(writer);
+        return 0;
+}
+
+/* Answers whether the thread has ended. */
+static bool writer_flush(LogWriter *writer) {
+        uint64_t until_usec = now_usec() + FLUSH_USEC;
+        bool has_ended;
+
+        (void) pthread_mutex_lock(&writer->lock);
+        writer->is_stopping = true;
+        (void) pthread_cond_signal(&writer->work);
+        while (!writer->has_ended && cond_wait_until(&writer->end, &writer->lock, until_usec))
+                ;
+        has_ended = writer->has_ended;
+        writer->is_abandoned = !has_ended;
+        (void) pthread_mutex_unlock(&writer->lock);
+        return has_ended;
+}
+
+LogWriter *log_writer_free(LogWriter *writer) {
+        if (!writer)
+                return NULL;
+
+        sd_event_source_disable_unref(writer->news_source);
+
+        if (!writer->is_started)
+                writer_destroy(writer);
+        else {
+                pthread_t thread = writer->thread;
+
+                /* A thread that hangs in the disk cannot be ended, only left to itself. */
+                if (writer_flush(writer)) {
+                        (void) pthread_join(thread, NULL);
+                        writer_destroy(writer);
+                } else
+                        (void) pthread_detach(thread);
+        }
+
+        return NULL;
+}
+
+/* Signals are the loop's business: the thread is born with all of them blocked. */
+int log_writer_start(LogWriter *writer) {
+        sigset_t all, before;
+        int r;
+
+        if (writer->is_started)
+                return 0;
+
+        (void) sigfillset(&all);
+        (void) pthread_sigmask(SIG_SETMASK, &all, &before);
+        r = pthread_create(&writer->thread, NULL, writer_run, writer);
+        (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (r != 0)
+                return -r;
+
+        writer->is_started = true;
+        return 0;
+}
