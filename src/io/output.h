@@ -20,7 +20,10 @@
 
 typedef struct Output Output;
 
-/* New lines are in the ring: from this number on. At most once a turn. */
+/*
+ * New lines are in the ring: from this number on. At most once a turn, and at the end of
+ * output_drain() and output_close(), from within them.
+ */
 typedef void (*output_lines_handler_t)(uint64_t first_number, void *userdata);
 
 /* ring is borrowed; file may be NULL, or is borrowed too. */

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * What a sidecar's output costs: Output with ring and rotated file on, beside a loop of read(2)
+ * and write(2) and nothing else, in turns and in the same run, since only the ratio means anything
+ * on a noisy machine. Throughput counts until the last byte is in the file; CPU time is that of
+ * the reading process alone, with its thread.
+ *
+ *     bench-output [MIB [RUNS [FOLDER]]]
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <systemd/sd-event.h>
+
+#include "io/output.h"
+
+#define LINE_BYTES 100u
+#define BLOCK_BYTES 65536u
+#define N_RUNS_MAX 101u
+
+typedef struct Figures {
+        double mb_per_s;
+        double cpu_s_per_gb;
+} Figures;
+
+typedef struct Bench {
+        size_t n_bytes;
+        size_t block;
+        char path[256];
+} Bench;
+
+static _Noreturn void fail(const char *what) {
+        perror(what);
+        exit(EXIT_FAILURE);
+}
+
+static double seconds(clockid_t clock) {
+        struct timespec now;
+
+        (void) clock_gettime(clock, &now);
+        return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+}
+
+static _Noreturn void write_lines(const Bench *bench, int fd) {
+        static char text[BLOCK_BYTES];
+
+        memset(text, 'x', sizeof(text));
+        for (size_t i = LINE_BYTES - 1; i < sizeof(text); i += LINE_BYTES)
+                text[i] = '\n';
+
+        for (size_t n = 0; n < bench->n_bytes;) {
+                ssize_t written = write(fd, text, bench->block);
+
+                if (written < 0)
+                        _exit(EXIT_FAILURE);
+                n += (size_t) written;
+        }
+        _exit(EXIT_SUCCESS);
+}
+
+static pid_t start_writer(const Bench *bench, int fd) {
+        pid_t pid = fork();
+
+        if (pid < 0)
+                fail("fork");
+        if (pid == 0)
+                write_lines(bench, fd);
+
+        (void) close(fd);
+        return pid;
+}
+
+static void run_bare(const Bench *bench) {
+        static char buffer[BLOCK_BYTES];
+        int ends[2], file;
+        ssize_t n;
+        pid_t pid;
+
+        file = open(bench->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (file < 0 || pipe2(ends, O_CLOEXEC) < 0)
+                fail(bench->path);
+
+        pid = start_writer(bench, ends[1]);
+        while ((n = read(ends[0], buffer, sizeof(buffer))) > 0)
+                if (write(file, buffer, (size_t) n) != n)
+                        fail("write");
+
+        (void) waitpid(pid, NULL, 0);
+        (void) close(ends[0]);
+        (void) close(file);
+}
+
+typedef struct Reader {
+        Output *output;
+        LogFile *file;
+        uint64_t next;
+        size_t n_calls;
+} Reader;
+
+static void on_lines(uint64_t first_number, void *userdata) {
+        Reader *reader = userdata;
+
+        reader->next = first_number;
+        reader->n_calls++;
+}
+
+static void on_room(void *userdata) {
+        Reader *reader = userdata;
+
+        output_resume(reader->output);
+}
+
+static void on_state(int error, void *userdata) {
+        (void) userdata;
+        (void) fprintf(stderr, "log file: %s\n", strerror(error));
+}
+
+static int on_exit_of_writer(sd_event_source *source, const siginfo_t *info, void *userdata) {
+        Reader *reader = userdata;
+
+        (void) info;
+        output_close(reader->output);
+        return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static void run_output(const Bench *bench) {
+        const LogFileSpec spec = { bench->path, 10u << 20, 5 };
+        _cleanup_(log_writer_freep) LogWriter *writer = NULL;
+        _cleanup_(log_file_freep) LogFile *file = NULL;
+        _cleanup_(log_ring_freep) LogRing *ring = NULL;
+        _cleanup_(output_freep) Output *output = NULL;
+        Reader reader = { 0 };
+        sd_event *event;
+        size_t room;
+        int out, err;
+        pid_t pid;
+
+        if (sd_event_new(&event) < 0 || log_ring_new(&ring, 0) < 0 ||
+            log_writer_new(&writer, event) < 0 ||
+            log_file_new(&file, writer, &spec, on_room, on_state, &reader) < 0 ||
+            output_new(&output, event, ring, file, on_lines, &reader) < 0 ||
+            output_open(output, 1, &out, &err) < 0)
+                fail("output");
+        reader.output = output;
+        room = log_file_room(file);
+
+        pid = start_writer(bench, out);
+        (void) close(err);
+        if (sd_event_add_child(event, NULL, pid, WEXITED, on_exit_of_writer, &reader) < 0 ||
+            sd_event_loop(event) < 0)
+                fail("event loop");
+        while (log_file_room(file) < room)
+                (void) usleep(100);
+
+        output = output_free(output);
+        file = log_file_free(file);
+        writer = log_writer_free(writer);
+        sd_event_unref(event);
+}
+
+static void clean(const Bench *bench) {
+        char name[sizeof(bench->path) + 16];
+
+        (void) unlink(bench->path);
+        for (unsigned i = 1; i < 5; i++) {
+                (void) snprintf(name, sizeof(name), "%s.%u", bench->path, i);
+                (void) unlink(name);
+        }
+}
+
+static Figures measure(const Bench *bench, void (*run)(const Bench *bench)) {
+        double wall, cpu;
+
+        clean(bench);
+        wall = seconds(CLOCK_MONOTONIC);
+        cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        run(bench);
+        wall = seconds(CLOCK_MONOTONIC) - wall;
+        cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+        clean(bench);
+
+        return (Figures){ (double) bench->n_bytes / 1e6 / wall,
+                          cpu / ((double) bench->n_bytes / 1e9) };
+}
+
+static int compare(const void *a, const void *b) {
+        double x = *(const double *) a, y = *(const double *) b;
+
+        return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n) {
+        qsort(values, n, sizeof(*values), compare);
+        return values[n / 2];
+}
+
+static void compare_runs(const Bench *bench, size_t n_runs) {
+        static double bare_mb[N_RUNS_MAX], bare_cpu[N_RUNS_MAX], mb[N_RUNS_MAX], cpu[N_RUNS_MAX],
+                ratio[N_RUNS_MAX];
+
+        for (size_t i = 0; i < n_runs; i++) {
+                Figures bare = measure(bench, run_bare), output = measure(bench, run_output);
+
+                bare_mb[i] = bare.mb_per_s;
+                bare_cpu[i] = bare.cpu_s_per_gb;
+                mb[i] = output.mb_per_s;
+                cpu[i] = output.cpu_s_per_gb;
+                ratio[i] = output.mb_per_s / bare.mb_per_s;
+        }
+
+        printf("writes of %5zu bytes: bare %5.0f MB/s %.2f s CPU/GB, output %5.0f MB/s %.2f s "
+               "CPU/GB, ratio %.2f\n",
+               bench->block, median(bare_mb, n_runs), median(bare_cpu, n_runs), median(mb, n_runs),
+               median(cpu, n_runs), median(ratio, n_runs));
+}
+
+int main(int argc, char *argv[]) {
+        size_t mib = argc > 1 ? strtoul(argv[1], NULL, 10) : 256;
+        size_t n_runs = argc > 2 ? strtoul(argv[2], NULL, 10) : 9;
+        Bench bench = { .n_bytes = mib << 20 };
+        sigset_t mask;
+
+        if (n_runs == 0 || n_runs > N_RUNS_MAX)
+                return 2;
+        (void) snprintf(bench.path, sizeof(bench.path), "%s/bench-output.log",
+                        argc > 3 ? argv[3] : "/tmp");
+        (void) sigemptyset(&mask);
+        (void) sigaddset(&mask, SIGCHLD);
+        (void) sigprocmask(SIG_BLOCK, &mask, NULL);
+
+        bench.block = BLOCK_BYTES;
+        compare_runs(&bench, n_runs);
+        bench.block = LINE_BYTES;
+        compare_runs(&bench, n_runs);
+        return EXIT_SUCCESS;
+}

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+
+#include "io/output.h"
+#include "log-harness.h"
+
+static char found[8 * 1024 * 1024];
+
+/* A sidecar with its ring, and what on_lines was told of it. */
+typedef struct Sidecar {
+        LogRing *ring;
+        Output *output;
+        uint64_t seen; /* the next line */
+        unsigned n_calls;
+        size_t n_lines[_LOG_STREAM_MAX];
+        bool is_numbered; /* lines are those of numbered_fill(), from the first on in each stream */
+        char last[64];
+        size_t n_last;
+} Sidecar;
+
+static Sidecar one, two;
+static int cue[2]; /* the standard input of children: what a grandchild waits for */
+
+static void check_number(Sidecar *sidecar, const LogLine *line) {
+        char expected[NUMBERED_BYTES];
+
+        numbered_fill(expected, sidecar->n_lines[line->stream] * NUMBERED_BYTES, NUMBERED_BYTES);
+        ck_assert_uint_eq(line->n_bytes, NUMBERED_BYTES - 1);
+        ck_assert_mem_eq(line->bytes, expected, NUMBERED_BYTES - 1);
+}
+
+static void on_lines(uint64_t first_number, void *userdata) {
+        Sidecar *sidecar = userdata;
+        LogLine line;
+
+        ck_assert_uint_eq(first_number, sidecar->seen);
+        sidecar->n_calls++;
+        for (; log_ring_get(sidecar->ring, sidecar->seen, &line); sidecar->seen++) {
+                ck_assert_uint_eq(line.number, sidecar->seen);
+                if (sidecar->is_numbered)
+                        check_number(sidecar, &line);
+                sidecar->n_lines[line.stream]++;
+                sidecar->n_last =
+                        line.n_bytes < sizeof(sidecar->last) ? line.n_bytes : sizeof(sidecar->last);
+                memcpy(sidecar->last, line.bytes, sidecar->n_last);
+        }
+}
+
+static void resume_one(void *userdata) {
+        (void) userdata;
+        output_resume(one.output);
+}
+
+static void open_output(Sidecar *sidecar, LogFile *log_file) {
+        ck_assert_int_eq(log_ring_new(&sidecar->ring, 0), 0);
+        ck_assert_int_eq(
+                output_new(&sidecar->output, event, sidecar->ring, log_file, on_lines, sidecar), 0);
+}
+
+static void close_output(Sidecar *sidecar) {
+        sidecar->output = output_free(sidecar->output);
+        sidecar->ring = log_ring_free(sidecar->ring);
+}
+
+static void setup(void) {
+        harness_setup();
+        ck_assert_int_eq(pipe2(cue, O_CLOEXEC), 0);
+}
+
+static void teardown(void) {
+        close_output(&one);
+        close_output(&two);
+        safe_close(cue[0]);
+        safe_close(cue[1]);
+        harness_teardown();
+}
+
+/* A child whose standard output and error are new pipes of the sidecar. */
+static pid_t start(Sidecar *sidecar, uint64_t generation, void (*program)(void)) {
+        _cleanup_close_ int out = -1, err = -1;
+        pid_t pid;
+
+        ck_assert_int_eq(output_open(sidecar->output, generation, &out, &err), 0);
+        pid = fork();
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0) {
+                (void) dup2(cue[0], STDIN_FILENO);
+                (void) dup2(out, STDOUT_FILENO);
+                (void) dup2(err, STDERR_FILENO);
+                (void) close_range(3, ~0u, 0);
+                program();
+                _exit(0);
+        }
+
+        return pid;
+}
+
+static void reap(pid_t pid) {
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+static void write_all(int fd, const char *bytes, size_t n) {
+        while (n > 0) {
+                ssize_t written = write(fd, bytes, n);
+
+                if (written < 0)
+                        _exit(1);
+                bytes += written;
+                n -= (size_t) written;
+        }
+}
+
+static void assert_last(const Sidecar *sidecar, const char *text) {
+        ck_assert_uint_eq(sidecar->n_last, strlen(text));
+        ck_assert_mem_eq(sidecar->last, text, strlen(text));
+}
+
+/* Programs */
+
+#define N_NUMBERED 50000u
+
+/* Pieces of all sizes, in turn to both streams: lines end anywhere in them. */
+static void numbers_on_both_streams(void) {
+        static char text[N_NUMBERED * NUMBERED_BYTES];
+        size_t piece = 1;
+
+        numbered_fill(text, 0, sizeof(text));
+        for (size_t i = 0; i < sizeof(text); i += piece) {
+                piece = (piece * 7919 + 13) % 9001 + 1;
+                if (piece > sizeof(text) - i)
+                        piece = sizeof(text) - i;
+                write_all(STDOUT_FILENO, text + i, piece);
+                write_all(STDERR_FILENO, text + i, piece);
+        }
+}
+
+static void numbers(void) {
+        static char text[N_NUMBERED * NUMBERED_BYTES];
+
+        numbered_fill(text, 0, sizeof(text));
+        write_all(STDOUT_FILENO, text, sizeof(text));
+}
+
+static void flood(void) {
+        static char text[65536];
+
+        memset(text, 'y', sizeof(text));
+        for (size_t i = 100; i < sizeof(text); i += 101)
+                text[i] = '\n';
+        for (;;)
+                write_all(STDOUT_FILENO, text, sizeof(text));
+}
+
+static void one_line(void) {
+        write_all(STDOUT_FILENO, "here\n", 5);
+}
+
+static void line_without_end(void) {
+        static char text[100000];
+
+        memset(text, 'x', sizeof(text));
+        write_all(STDERR_FILENO, text, sizeof(text));
+}
+
+static void strange_bytes(void) {
+        write_all(STDOUT_FILENO, "a\0b\xff\xc0\xaf\xed\xa0\x80\x1b[2J\n", 14);
+}
+
+static void leaves_a_grandchild(void) {
+        char byte;
+
+        write_all(STDOUT_FILENO, "last words\nhalf ", 16);
+        if (fork() != 0)
+                _exit(0);
+
+        if (read(STDIN_FILENO, &byte, 1) == 1)
+                write_all(STDOUT_FILENO, "a line\n", 7);
+        if (read(STDIN_FILENO, &byte, 1) == 1)
+                write_all(STDOUT_FILENO, "not ended", 9);
+}
+
+/* Tests */
+
+START_TEST(all_lines_arrive_in_order_on_both_streams) {
+        pid_t pid;
+
+        one.is_numbered = true;
+        open_output(&one, NULL);
+        pid = start(&one, 1, numbers_on_both_streams);
+        while (one.n_lines[LOG_STDOUT] < N_NUMBERED || one.n_lines[LOG_STDERR] < N_NUMBERED)
+                turn();
+
+        reap(pid);
+        ck_assert_uint_eq(log_ring_next(one.ring), 2 * N_NUMBERED);
+        /* One call a read, however many lines it brought. */
+        ck_assert_uint_lt(one.n_calls, N_NUMBERED);
+}
+END_TEST
+
+START_TEST(the_file_has_the_same_bytes) {
+        size_t n = 0;
+        pid_t pid;
+
+        one.is_numbered = true;
+        open_file(1 << 30, 5, resume_one, NULL);
+        open_output(&one, file);
+        pid = start(&one, 1, numbers);
+        while (one.n_lines[LOG_STDOUT] < N_NUMBERED)
+                turn();
+        reap(pid);
+        while (reckon(found, n, numbered_byte, N_NUMBERED * NUMBERED_BYTES) < 0) {
+                turn();
+                n = read_file(path, found, sizeof(found));
+        }
+}
+END_TEST
+
+START_TEST(last_words_are_there_at_the_exit_though_a_grandchild_keeps_the_pipe) {
+        pid_t pid;
+
+        open_output(&one, NULL);
+        pid = start(&one, 1, leaves_a_grandchild);
+        reap(pid);
+        output_drain(one.output);
+        ck_assert_uint_eq(one.n_lines[LOG_STDOUT], 1);
+        assert_last(&one, "last words");
+
+        /* The next generation has pipes of its own. */
+        pid = start(&one, 2, one_line);
+        while (one.n_lines[LOG_STDOUT] < 2)
+                turn();
+        assert_last(&one, "here");
+        reap(pid);
+
+        ck_assert_int_eq(write(cue[1], "x", 1), 1);
+        while (one.n_lines[LOG_STDOUT] < 3)
+                turn();
+        assert_last(&one, "half a line");
+
+        /* Its end is the end of its last line. */
+        ck_assert_int_eq(write(cue[1], "x", 1), 1);
+        while (one.n_lines[LOG_STDOUT] < 4)
+                turn();
+        assert_last(&one, "not ended");
+}
+END_TEST
+
+START_TEST(what_waits_is_a_line_when_the_tree_is_empty) {
+        LogLine line;
+        pid_t pid;
+
+        open_output(&one, NULL);
+        pid = start(&one, 7, leaves_a_grandchild);
+        reap(pid);
+        output_close(one.output);
+
+        ck_assert_uint_eq(one.n_calls, 1);
+        assert_last(&one, "half ");
+        ck_assert(log_ring_get(one.ring, 1, &line));
+        ck_assert_uint_eq(line.generation, 7);
+}
+END_TEST
+
+START_TEST(a_line_without_end_comes_in_pieces) {
+        LogLine line;
+        pid_t pid;
+
+        open_output(&one, NULL);
+        pid = start(&one, 1, line_without_end);
+        while (one.n_lines[LOG_STDERR] < 13)
+                turn();
+
+        reap(pid);
+        for (uint64_t number = 0; number < 13; number++) {
+                ck_assert(log_ring_get(one.ring, number, &line));
+                ck_assert_int_eq(line.is_split, number < 12);
+                ck_assert_uint_eq(line.n_bytes, number < 12 ? 8192 : 100000 - 12 * 8192);
+        }
+}
+END_TEST
+
+START_TEST(strange_bytes_are_kept) {
+        LogLine line;
+        pid_t pid;
+
+        open_output(&one, NULL);
+        pid = start(&one, 1, strange_bytes);
+        while (one.n_lines[LOG_STDOUT] < 1)
+                turn();
+
+        reap(pid);
+        ck_assert(log_ring_get(one.ring, 0, &line));
+        ck_assert_uint_eq(line.n_bytes, 13);
+        ck_assert_mem_eq(line.bytes, "a\0b\xff\xc0\xaf\xed\xa0\x80\x1b[2J", 13);
+}
+END_TEST
+
+static int endless_pipe = -1;
+
+/* The pipe is never empty when the loop looks. */
+static void refill(uint64_t first_number, void *userdata) {
+        unsigned *n_reads = userdata;
+
+        (void) first_number;
+        (*n_reads)++;
+        ck_assert_int_eq(write(endless_pipe, "more\n", 5), 5);
+}
+
+static int count_turn(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        unsigned *n_turns = userdata;
+
+        (void) source, (void) fd, (void) revents;
+        (*n_turns)++;
+        return 0;
+}
+
+START_TEST(a_pipe_that_is_never_empty_leaves_turns_to_all_others) {
+        _cleanup_close_ int err = -1, always = eventfd(1, EFD_CLOEXEC);
+        unsigned n_reads = 0, n_turns = 0;
+        sd_event_source *source = NULL;
+
+        ck_assert_int_eq(log_ring_new(&one.ring, 0), 0);
+        ck_assert_int_eq(output_new(&one.output, event, one.ring, NULL, refill, &n_reads), 0);
+        ck_assert_int_eq(output_open(one.output, 1, &endless_pipe, &err), 0);
+        ck_assert_int_ge(sd_event_add_io(event, &source, always, EPOLLIN, count_turn, &n_turns), 0);
+        (void) sd_event_source_set_priority(source, 10);
+
+        refill(0, &n_reads);
+        for (unsigned i = 0; i < 600; i++)
+                turn();
+        ck_assert_uint_ge(n_turns, 90);
+        ck_assert_uint_ge(n_reads, 400);
+
+        sd_event_source_unref(source);
+        endless_pipe = safe_close(endless_pipe);
+}
+END_TEST
+
+START_TEST(floods_hold_up_nobody) {
+        pid_t floods[3], pid;
+
+        open_output(&one, NULL);
+        open_output(&two, NULL);
+        for (unsigned i = 0; i < ELEMENTSOF(floods); i++)
+                floods[i] = start(&one, i, flood);
+        while (one.n_lines[LOG_STDOUT] < 200000)
+                turn();
+
+        pid = start(&two, 1, one_line);
+        while (two.n_lines[LOG_STDOUT] == 0)
+                turn();
+        reap(pid);
+
+        for (unsigned i = 0; i < ELEMENTSOF(floods); i++) {
+                ck_assert_int_eq(kill(floods[i], SIGKILL), 0);
+                reap(floods[i]);
+        }
+}
+END_TEST
+
+START_TEST(a_stalled_file_loses_bytes_and_counts_them_and_the_ring_loses_none) {
+        _cleanup_close_ int reader = -1;
+        size_t n = 0;
+        int64_t n_lost;
+        pid_t pid;
+
+        make_stalled_path();
+        one.is_numbered = true;
+        open_file(1 << 20, 5, resume_one, NULL);
+        open_output(&one, file);
+        pid = start(&one, 1, numbers);
+        while (one.n_lines[LOG_STDOUT] < N_NUMBERED)
+                turn();
+        reap(pid);
+
+        reader = unstall();
+        while ((n_lost = reckon(found, n, numbered_byte, N_NUMBERED * NUMBERED_BYTES)) < 0) {
+                ssize_t got = read(reader, found + n, sizeof(found) - n);
+
+                n += got > 0 ? (size_t) got : 0;
+                turn();
+        }
+        ck_assert_int_ge(n_lost, (int64_t) N_NUMBERED * NUMBERED_BYTES - 512 * 1024);
+        ck_assert_uint_eq(n_states, 0);
+}
+END_TEST
+
+START_TEST(a_file_that_is_behind_slows_the_writer_and_loses_nothing) {
+        _cleanup_close_ int reader = -1;
+        size_t n = 0;
+        int64_t n_lost;
+        pid_t pid;
+
+        make_stalled_path();
+        one.is_numbered = true;
+        open_file(1 << 20, 5, resume_one, NULL);
+        open_output(&one, file);
+        pid = start(&one, 1, numbers);
+        while (log_file_room(file) > 0)
+                turn();
+        ck_assert_uint_lt(one.n_lines[LOG_STDOUT], N_NUMBERED);
+
+        /* The loop never gets to see that the disk stands still: whatever the clock does. */
+        reader = unstall();
+        while ((n_lost = reckon(found, n, numbered_byte, N_NUMBERED * NUMBERED_BYTES)) < 0) {
+                ssize_t got = read(reader, found + n, sizeof(found) - n);
+
+                n += got > 0 ? (size_t) got : 0;
+                if (log_file_room(file) > 0)
+                        turn();
+        }
+        ck_assert_int_eq(n_lost, 0);
+        reap(pid);
+}
+END_TEST
+
+START_TEST(last_words_fit_into_a_file_that_is_behind) {
+        _cleanup_close_ int reader = -1;
+        size_t n = 0, n_before;
+        int64_t n_lost;
+        pid_t pid;
+
+        make_stalled_path();
+        one.is_numbered = true;
+        open_file(1 << 20, 5, resume_one, NULL);
+        open_output(&one, file);
+        pid = start(&one, 1, numbers);
+        while (log_file_room(file) > 0)
+                turn();
+        ck_assert_int_eq(kill(pid, SIGKILL), 0);
+        reap(pid);
+        n_before = one.n_lines[LOG_STDOUT];
+        output_drain(one.output);
+        ck_assert_uint_gt(one.n_lines[LOG_STDOUT], n_before);
+
+        reader = unstall();
+        while ((n_lost = reckon(found, n, numbered_byte,
+                                one.n_lines[LOG_STDOUT] * NUMBERED_BYTES)) < 0) {
+                ssize_t got = read(reader, found + n, sizeof(found) - n);
+
+                n += got > 0 ? (size_t) got : 0;
+        }
+        ck_assert_int_eq(n_lost, 0);
+}
+END_TEST
+
+START_TEST(pipes_are_small_until_they_are_full_and_survive_no_exec) {
+        _cleanup_close_ int out = -1, err = -1;
+        static char text[16384];
+        int n_bytes;
+
+        open_output(&one, NULL);
+        ck_assert_int_eq(output_open(one.output, 1, &out, &err), 0);
+        ck_assert_int_eq(fcntl(out, F_GETPIPE_SZ), 16384);
+        ck_assert_int_eq(fcntl(out, F_GETFD), FD_CLOEXEC);
+        ck_assert_int_eq(fcntl(out, F_GETFL) & O_NONBLOCK, 0);
+
+        memset(text, 'x', sizeof(text));
+        ck_assert_int_eq(write(out, text, sizeof(text)), sizeof(text));
+        turn();
+        ck_assert_int_eq(ioctl(out, FIONREAD, &n_bytes), 0);
+        ck_assert_int_eq(n_bytes, 0);
+        ck_assert_int_ge(fcntl(out, F_GETPIPE_SZ), 65536);
+        ck_assert_int_eq(fcntl(err, F_GETPIPE_SZ), 16384);
+}
+END_TEST
+
+TEST_MAIN("output",
+          setup,
+          teardown,
+          all_lines_arrive_in_order_on_both_streams,
+          the_file_has_the_same_bytes,
+          last_words_are_there_at_the_exit_though_a_grandchild_keeps_the_pipe,
+          what_waits_is_a_line_when_the_tree_is_empty,
+          a_line_without_end_comes_in_pieces,
+          strange_bytes_are_kept,
+          a_pipe_that_is_never_empty_leaves_turns_to_all_others,
+          floods_hold_up_nobody,
+          a_stalled_file_loses_bytes_and_counts_them_and_the_ring_loses_none,
+          a_file_that_is_behind_slows_the_writer_and_loses_nothing,
+          last_words_fit_into_a_file_that_is_behind,
+          pipes_are_small_until_they_are_full_and_survive_no_exec)
