@@ -135,7 +135,7 @@ END_TEST
 
 START_TEST(an_exit_is_told_although_a_grandchild_stays) {
         rig_start();
-        (void) rig_spawn_child("a", "stubborn exit");
+        (void) rig_spawn_child("a", "stubborn 0");
         (void) rig_wait("exited a 1 0");
         ck_assert_int_eq(rig_ask("spawn a /bin/true"), -EBUSY);
         rig_do("kill a");
@@ -293,7 +293,7 @@ START_TEST(nothing_outlives_a_killed_keeper) {
         pinned[2] = pin(rig_spawn_child("b", "bootloader"));
         pinned[3] = pin(rig_wait_number("output b worker "));
         (void) snprintf(directory, sizeof(directory), "%s", rig_wait("output b directory "));
-        (void) rig_spawn_child("c", "stubborn exit");
+        (void) rig_spawn_child("c", "stubborn 0");
         pinned[4] = pin(rig_wait_number("output c grandchild "));
         pinned[5] = pin(rig.brain_pid);
 
@@ -337,7 +337,7 @@ START_TEST(a_new_brain_comes_when_the_last_ones_trees_are_gone) {
 
                 pinned[0] = pin(rig_spawn_child("a", "stubborn"));
                 pinned[1] = pin(rig_wait_number("output a grandchild "));
-                (void) rig_spawn_child("b", "stubborn exit");
+                (void) rig_spawn_child("b", "stubborn 0");
                 pinned[2] = pin(rig_wait_number("output b grandchild "));
 
                 ck_assert_int_eq(kill(old, SIGKILL), 0);
@@ -449,7 +449,7 @@ START_TEST(a_keeper_that_was_moved_away_uses_guardians) {
         rig_start();
         (void) rig_spawn_child("a", "stubborn");
         (void) rig_wait("output a grandchild ");
-        (void) rig_spawn_child("c", "stubborn exit");
+        (void) rig_spawn_child("c", "stubborn 0");
         grandchild_pidfd = pin(rig_wait_number("output c grandchild "));
 
         /* Out of its subtree it may not put anybody in there either, clone3(2) EACCES. */
