@@ -59,7 +59,7 @@ mutant() { # what is broken, module, sed script
 }
 
 in_function() { # name, sed command
-        printf '%s' "/^\\([A-Za-z ]* \\)\\?$1(/,/^}/ { $2; }"
+        printf '%s' "/^\\([A-Za-z][A-Za-z ]* \\)\\?$1(/,/^}/ { $2; }"
 }
 
 mutant 'nothing (the control)' lifecycle ''
