@@ -60,9 +60,11 @@ static inline const char *settle(void) {
         size_t n = 0;
         Step step;
 
-        lifecycle_on_time(&life, now, ROLL);
-        for (step = lifecycle_next(&life, now); step.kind != STEP_WAIT;
-             step = lifecycle_next(&life, now)) {
+        for (;;) {
+                lifecycle_on_time(&life, now, ROLL);
+                step = lifecycle_next(&life, now);
+                if (step.kind == STEP_WAIT)
+                        break;
                 ck_assert_uint_lt(n, sizeof(text) - 64);
                 do_step(&step, text + n);
                 n += strlen(text + n);
