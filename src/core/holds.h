@@ -60,8 +60,8 @@ void holds_owner_gone(Supervisor *supervisor, const char *owner);
 
 bool app_is_held(const App *app);
 
-/* Some hold of the app wants that sidecar. */
-bool app_is_wanted_by_hold(const App *app, const char *name);
+/* Some hold of the app names that sidecar: it is wanted in any mode. */
+bool app_is_named_by_hold(const App *app, const char *name);
 
 /* For the end of the daemon. */
 void holds_free(Supervisor *supervisor);

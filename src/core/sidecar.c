@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <sys/wait.h>
 
+#include "core/goals.h"
 #include "core/sidecar.h"
 #include "core/supervisor.h"
 #include "model/reason.h"
@@ -292,6 +293,7 @@ void sidecar_converge(Sidecar *s) {
                 (void) log_error_errno(r, "[%s] cannot be timed", sidecar_name(s));
 
         tell_changed(s);
+        app_settle(s->app);
         if (sidecar_is_gone(s))
                 supervisor_note_gone(s->supervisor, s);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/goals.h"
 #include "core/supervisor.h"
 #include "io/manifest-file.h"
 #include "util/duration.h"
@@ -25,6 +26,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         if (!supervisor)
                 return NULL;
 
+        holds_free(supervisor);
         for (size_t i = 0; i < supervisor->n_apps; i++)
                 app_free(supervisor->apps[i]);
         free(supervisor->apps);
@@ -173,7 +175,7 @@ static void collect(Supervisor *supervisor) {
                 App *app = supervisor->apps[i];
 
                 app_collect(app);
-                if (app->is_missing && app->n_sidecars == 0)
+                if (app->is_missing && app->n_sidecars == 0 && !app_is_held(app))
                         remove_app(supervisor, i);
         }
 }
@@ -250,8 +252,7 @@ void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar) {
 
 static void stop_all(Supervisor *supervisor, bool kill) {
         for (size_t i = 0; i < supervisor->n_apps; i++)
-                for (size_t k = 0; k < supervisor->apps[i]->n_sidecars; k++)
-                        sidecar_stop(supervisor->apps[i]->sidecars[k], REASON_SHUTDOWN, kill);
+                app_stop_all(supervisor->apps[i], REASON_SHUTDOWN, kill);
 }
 
 static int

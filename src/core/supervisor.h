@@ -14,6 +14,7 @@
 
 #include "core/app.h"
 #include "core/events.h"
+#include "core/holds.h"
 #include "io/keeper-client.h"
 #include "io/log-file.h"
 #include "io/probe.h"
@@ -27,6 +28,10 @@ typedef struct SupervisorObserver {
         /* Each change of Status or SubState, in order; seq is the number of its event. */
         void (*on_status)(Sidecar *sidecar, uint64_t seq, void *userdata);
         void (*on_event)(void *userdata);
+        void (*on_mode)(App *app, void *userdata); /* a switch has come to its end */
+        void (*on_holds)(void *userdata);          /* there is one more, or less */
+        /* Ended by other means than its owner's release; still there, for the last time. */
+        void (*on_hold_lost)(const Hold *hold, void *userdata);
         /* Something that can be read of it may have changed. */
         void (*on_sidecar_changed)(Sidecar *sidecar, void *userdata);
         void (*on_app_changed)(App *app, void *userdata);
@@ -48,6 +53,8 @@ struct Supervisor {
         App **apps; /* sorted by id */
         size_t n_apps;
         Events *events;
+        Hold **holds; /* in the order in which they came */
+        size_t n_holds;
         bool shutting_down;
         sd_event_source *shutdown_timer;
         sd_event_source *collector; /* frees, after this turn, what went down undeclared */
