@@ -12,7 +12,6 @@
 
 /*
  * A line for each problem, `FILE:LINE: /pointer: message`; with verbose also one for each sidecar
- * of what is right, its restart schedule. 0: all are good. 1: some are not. Negative: it could not
- * be told.
+ * of what is right, its restart schedule. -EBADMSG: not all are good.
  */
 int check_manifests(char *const *paths, bool verbose);

@@ -25,3 +25,9 @@ bool mode_wants(const ModeSpec *mode, const char *sidecar);
  * dependency_close(). Names that the manifest does not have are left out.
  */
 int mode_wanted_up(char ***ret, const Manifest *manifest, const ModeSpec *mode, char *const *up);
+
+/*
+ * NULL: it will do as a mode's server: http or https, a host, nobody's name or password. Else what
+ * is wrong, to follow the URL in quotes: "has no host: ...".
+ */
+const char *mode_check_server_url(const char *url);
