@@ -41,6 +41,7 @@ typedef struct World {
         char **environment; /* of the daemon */
         Process bus_daemon;
         Process keeper;
+        char *cgroup; /* of the brain, made by the daemon; NULL: it is in that of the test */
         sd_bus *bus;
         char *owner; /* unique name of the brain; empty while there is none */
         int log_fd;  /* the daemon's stderr */
