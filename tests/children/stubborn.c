@@ -1,14 +1,12 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: MIT-0 */
 
 /*
- * Stubborn
+ * stubborn [CODE]
  *
  * Leaves a grandchild that a plain kill of the main process, of its group or of its session
  * misses: it sits in a session of its own, its parent is dead, it ignores every polite signal,
- * and it keeps the pipes of the log open for ever.
- *
- *   stubborn           the main process stays, too
- *   stubborn CODE      the main process exits with CODE as soon as the grandchild stands
+ * and it keeps the pipes of the log open for ever. The main process stays too, or exits with CODE
+ * as soon as the grandchild stands.
  */
 
 #include <signal.h>
@@ -29,8 +27,8 @@ static _Noreturn void stay(void) {
                 (void) pause();
 }
 
-/* The one between us and the grandchild; its exit says that the grandchild stands. */
-static _Noreturn void leave_a_grandchild(void) {
+/* The one between us and the grandchild: it tells its pid and goes. */
+static _Noreturn void leave_a_grandchild(int tell_fd) {
         pid_t pid;
 
         ignore_what_is_polite();
@@ -41,21 +39,26 @@ static _Noreturn void leave_a_grandchild(void) {
         if (pid == 0)
                 stay();
 
-        printf("grandchild %d stays\n", (int) pid);
-        (void) fflush(stdout);
-        _exit(pid < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+        _exit(write(tell_fd, &pid, sizeof(pid)) == sizeof(pid) ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 int main(int argc, char *argv[]) {
-        pid_t pid = fork();
-        int status;
+        pid_t pid, grandchild = 0;
+        int ends[2];
 
+        if (pipe(ends) < 0)
+                return EXIT_FAILURE;
+        pid = fork();
         if (pid == 0)
-                leave_a_grandchild();
-        if (pid < 0 || waitpid(pid, &status, 0) < 0)
+                leave_a_grandchild(ends[1]);
+
+        /* Told only when the process between us is gone: from then on there are two, and no more.
+         */
+        if (pid < 0 || waitpid(pid, NULL, 0) < 0 ||
+            read(ends[0], &grandchild, sizeof(grandchild)) != sizeof(grandchild))
                 return EXIT_FAILURE;
 
-        printf("main process %d\n", (int) getpid());
+        printf("grandchild %d stays\nmain process %d\n", (int) grandchild, (int) getpid());
         (void) fflush(stdout);
         if (argc > 1)
                 return atoi(argv[1]);
