@@ -16,7 +16,6 @@
 static int
 on_status_changed(sd_bus_message *message, void *userdata, sd_bus_error *error _unused_) {
         World *w = userdata;
-        _cleanup_free_ char *name = NULL;
         const char *status, *sub_state, *reason_code;
         const char *path = sd_bus_message_get_path(message);
         Change change = { .received_usec = clock_monotonic_usec() };

@@ -82,7 +82,7 @@ void log_page_clear(LogPage *page) {
         *page = (LogPage){ 0 };
 }
 
-char *log_await(World *w, const char *name, const char *text) {
+char *log_find(World *w, const char *name, const char *text) {
         uint64_t deadline = clock_monotonic_usec() + WORLD_PATIENCE;
         LogQuery query = { .has_after = true, .wait_usec = 5 * USEC_PER_SEC };
 
@@ -98,8 +98,12 @@ char *log_await(World *w, const char *name, const char *text) {
         ck_abort_msg("%s never said: %s", name, text);
 }
 
+void log_await(World *w, const char *name, const char *text) {
+        free(log_find(w, name, text));
+}
+
 pid_t log_await_pid(World *w, const char *name, const char *before) {
-        _cleanup_free_ char *line = log_await(w, name, before);
+        _cleanup_free_ char *line = log_find(w, name, before);
 
         return (pid_t) atoi(strstr(line, before) + strlen(before));
 }

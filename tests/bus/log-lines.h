@@ -38,8 +38,9 @@ typedef struct LogQuery {
 LogPage log_query(World *w, const char *name, LogQuery query);
 void log_page_clear(LogPage *page);
 
-/* Waits for a line with that text in it; answers the whole line, freed by the caller. */
-char *log_await(World *w, const char *name, const char *text);
+/* Waits for a line with that text in it; the first answers the whole line, freed by the caller. */
+char *log_find(World *w, const char *name, const char *text);
+void log_await(World *w, const char *name, const char *text);
 
 /* The pid in the line that begins so, such as "grandchild ". */
 pid_t log_await_pid(World *w, const char *name, const char *before);

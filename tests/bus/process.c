@@ -154,6 +154,37 @@ size_t processes_find(const char *mark, const char *folder, pid_t *ret, size_t m
         return n;
 }
 
+/* Field 5 of mountinfo is the mount point, and behind the dash is the type: proc(5). */
+static bool find_cgroup_mount(char ret_point[static 256]) {
+        FILE *mounts = fopen("/proc/self/mountinfo", "re");
+        char line[1024];
+        bool is_found = false;
+
+        ck_assert_ptr_nonnull(mounts);
+        while (!is_found && fgets(line, sizeof(line), mounts))
+                is_found = strstr(line, " - cgroup2 ") &&
+                           sscanf(line, "%*s %*s %*s %*s %255s", ret_point) == 1;
+        (void) fclose(mounts);
+        return is_found;
+}
+
+char *process_cgroup(pid_t pid) {
+        char path[64], point[256], line[1024], *text = NULL;
+        FILE *cgroups;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/cgroup", (int) pid);
+        cgroups = fopen(path, "re");
+        while (!text && cgroups && fgets(line, sizeof(line), cgroups))
+                if (startswith(line, "0::") && find_cgroup_mount(point)) {
+                        line[strcspn(line, "\n")] = '\0';
+                        ck_assert_int_ge(asprintf(&text, "%s%s", point, line + 3), 0);
+                }
+
+        if (cgroups)
+                (void) fclose(cgroups);
+        return text;
+}
+
 bool processes_are_gone(const char *mark, const char *folder, uint64_t timeout_usec) {
         uint64_t deadline = clock_monotonic_usec() + timeout_usec;
         pid_t pid;

@@ -50,5 +50,8 @@ bool process_is_gone(int pidfd, uint64_t timeout_usec);
  */
 size_t processes_find(const char *mark, const char *folder, pid_t *ret, size_t max);
 
+/* Its cgroup of the v2 hierarchy, as a directory; NULL where there is none. */
+char *process_cgroup(pid_t pid);
+
 /* Waits until there is none, one pidfd after the other; false: something is still there. */
 bool processes_are_gone(const char *mark, const char *folder, uint64_t timeout_usec);

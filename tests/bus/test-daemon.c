@@ -19,7 +19,7 @@
 #define AFTER_THE_KEEPER (10 * USEC_PER_SEC)
 
 START_TEST(d1_sigterm_asks_each_in_its_own_way_and_leaves_nothing) {
-        _cleanup_free_ char *line = NULL, *farewell = NULL;
+        _cleanup_free_ char *farewell = NULL;
 
         world_write_sidecars(
                 world, "'polite': {'command': ['/bin/sh', '-c', 'trap \\'echo bye > @DIR@/farewell;"
@@ -33,7 +33,7 @@ START_TEST(d1_sigterm_asks_each_in_its_own_way_and_leaves_nothing) {
         (void) world_start_ready(world, "stubborn");
         (void) world_start(world, "crasher");
         (void) world_next(world, "crasher", "Starting/backoff");
-        line = log_await(world, "polite", "set");
+        log_await(world, "polite", "set");
         world_end(world);
 
         farewell = world_read_file(world, "farewell");
@@ -49,7 +49,7 @@ static int note_error(sd_bus_message *reply, void *userdata, sd_bus_error *error
 }
 
 START_TEST(d1_while_it_shuts_down_nothing_is_started) {
-        _cleanup_free_ char *path = sidecar_path("late"), *answer = NULL, *line = NULL;
+        _cleanup_free_ char *path = sidecar_path("late"), *answer = NULL;
 
         world_write_sidecars(world,
                              "'slow': {'command': ['/bin/sh', '-c', 'trap : TERM; echo set; while"
@@ -57,7 +57,7 @@ START_TEST(d1_while_it_shuts_down_nothing_is_started) {
                              "'late': {'command': ['sleep', '1000']}");
         world_run(world);
         (void) world_start_ready(world, "slow");
-        line = log_await(world, "slow", "set");
+        log_await(world, "slow", "set");
         process_signal(world->keeper.pidfd, SIGTERM);
         (void) world_next(world, "slow", "Running/stopping");
         ck_assert_int_ge(sd_bus_call_method_async(world->bus, NULL, WORLD_BUS_NAME, path,
@@ -130,7 +130,7 @@ START_TEST(d6_two_buses_of_one_user_have_a_daemon_and_a_folder_each) {
         first_path = world_get_text(world, "one", "LogPath");
         second_path = world_get_text(second, "one", "LogPath");
         run = only_folder("run", "sidecard-");
-        free(log_await(second, "one", "hello"));
+        log_await(second, "one", "hello");
 
         /* With its end all of its log is in the file. */
         (void) world_free(second);
@@ -168,14 +168,14 @@ START_TEST(generations_rise_over_lives_of_the_daemon) {
 END_TEST
 
 START_TEST(d5_a_bus_that_is_gone_for_good_is_an_ordered_end) {
-        _cleanup_free_ char *line = NULL, *farewell = NULL;
+        _cleanup_free_ char *farewell = NULL;
 
         world_write_sidecars(
                 world, "'polite': {'command': ['/bin/sh', '-c', 'trap \\'echo bye > @DIR@/farewell;"
                        " exit 0\\' TERM; echo set; while :; do sleep 0.05; done']}");
         world_run(world);
         (void) world_start_ready(world, "polite");
-        line = log_await(world, "polite", "set");
+        log_await(world, "polite", "set");
         process_signal(world->bus_daemon.pidfd, SIGKILL);
         (void) process_reap(&world->bus_daemon);
 

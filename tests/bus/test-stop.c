@@ -66,7 +66,6 @@ START_TEST(t1_a_bootloader_is_asked_alone_and_can_clean_up) {
 END_TEST
 
 START_TEST(t2_a_grandchild_that_ignores_all_and_left_its_session_is_gone_too) {
-        _cleanup_free_ char *line = NULL;
         int grandchild;
 
         world_write_sidecars(world, "'stubborn': {'command': ['@CHILDREN@/stubborn'],"
@@ -74,7 +73,7 @@ START_TEST(t2_a_grandchild_that_ignores_all_and_left_its_session_is_gone_too) {
         world_run(world);
         (void) world_start_ready(world, "stubborn");
         grandchild = process_open(log_await_pid(world, "stubborn", "grandchild "));
-        line = log_await(world, "stubborn", "main process");
+        log_await(world, "stubborn", "main process");
 
         stop_and_assert_all_gone("stubborn", 2);
         ck_assert(process_is_gone(grandchild, 0));
@@ -133,19 +132,16 @@ START_TEST(t1_a_stopped_process_is_continued_and_ends_in_time) {
 END_TEST
 
 START_TEST(t1_the_signal_is_the_manifest_s) {
-        _cleanup_free_ char *line = NULL;
-
         world_write_sidecars(world, "'polite': {'command': ['/bin/sh', '-c',"
                                     " 'trap \\'echo interrupted; exit 0\\' INT; echo set;"
                                     " while :; do sleep 0.05; done'],"
                                     " 'stop': {'signal': 'SIGINT'}}");
         world_run(world);
         (void) world_start_ready(world, "polite");
-        line = log_await(world, "polite", "set");
-        free(TAKE_PTR(line));
+        log_await(world, "polite", "set");
         world_stop(world, "polite");
 
-        line = log_await(world, "polite", "interrupted");
+        log_await(world, "polite", "interrupted");
         ck_assert_int_eq(world_get_number(world, "polite", "ExitCode"), 0);
 }
 END_TEST
@@ -164,13 +160,11 @@ START_TEST(the_option_kill_asks_nobody) {
 END_TEST
 
 START_TEST(the_option_kill_ends_a_stop_that_takes_its_time) {
-        _cleanup_free_ char *line = NULL;
-
         world_write_sidecars(world, "'slow': {'command': ['/bin/sh', '-c', 'trap : TERM; echo set;"
                                     " while :; do sleep 0.05; done'], 'stop': {'timeout': '10m'}}");
         world_run(world);
         (void) world_start_ready(world, "slow");
-        line = log_await(world, "slow", "set");
+        log_await(world, "slow", "set");
         world_ask_to_stop(world, "slow", false);
         (void) world_next(world, "slow", "Running/stopping");
         world_ask_to_stop(world, "slow", true);
@@ -262,7 +256,6 @@ START_TEST(what_is_down_stays_so) {
 END_TEST
 
 START_TEST(a_start_while_it_stops_is_the_next_generation) {
-        _cleanup_free_ char *line = NULL;
         uint64_t first, second;
 
         world_write_sidecars(world,
@@ -271,7 +264,7 @@ START_TEST(a_start_while_it_stops_is_the_next_generation) {
         world_run(world);
         first = world_start_ready(world, "slow");
         (void) world_next(world, "slow", "Running/ready");
-        line = log_await(world, "slow", "set");
+        log_await(world, "slow", "set");
         world_ask_to_stop(world, "slow", false);
         second = world_start(world, "slow");
 

@@ -132,7 +132,11 @@ static void set_folder(World *w, const char *name, const char *folder) {
 }
 
 static void make_environment(World *w) {
-        static const char *const passed_on[] = { "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS" };
+        static const char *const passed_on[] = { "ASAN_OPTIONS", "LSAN_OPTIONS" };
+        const char *tsan_options = getenv("TSAN_OPTIONS");
+        /* At its keeper's death the brain is out by _exit(2), whatever its threads are doing. */
+        _cleanup_free_ char *tsan =
+                format_text("%s:report_thread_leaks=0", tsan_options ? tsan_options : "");
         _cleanup_free_ char *path =
                 format_text("%s/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin", w->dir);
 
@@ -147,6 +151,7 @@ static void make_environment(World *w) {
         world_set_environment(w, "PATH", path);
         world_set_environment(w, "LANG", "C.UTF-8");
         world_set_environment(w, "UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1");
+        world_set_environment(w, "TSAN_OPTIONS", tsan);
         world_set_environment(w, "DBUS_SESSION_BUS_ADDRESS", w->bus_address);
         ck_assert_int_eq(strv_extend(&w->environment, w->mark), 0);
 
@@ -257,6 +262,18 @@ static void check_containment(World *w) {
         ck_assert_str_eq(containment, wanted);
 }
 
+/* The daemon makes a cgroup for itself, beside those of the trees, wherever it can. */
+static void note_cgroup(World *w) {
+        _cleanup_free_ char *own = process_cgroup(getpid());
+
+        free(w->cgroup);
+        w->cgroup = process_cgroup(world_brain(w));
+        if (own && w->cgroup && streq(own, w->cgroup)) {
+                free(w->cgroup);
+                w->cgroup = NULL;
+        }
+}
+
 void world_run(World *w) {
         int ends[2];
 
@@ -271,6 +288,7 @@ void world_run(World *w) {
 
         WORLD_AWAIT(w, w->owner[0] != '\0');
         check_containment(w);
+        note_cgroup(w);
 }
 
 /* What was read is passed on, so that the report of a failed test has it. */
@@ -322,6 +340,8 @@ void world_turn(World *w, uint64_t deadline, const char *what) {
                     (int) (((bus_until < deadline && bus_until > now ? bus_until : deadline) -
                             now) / 1000 +
                            1));
+        if (poll_fds[2].revents)
+                (void) read_log(w);
         ck_assert_msg(!poll_fds[2].revents, "The daemon ended, while waiting for: %s", what);
 }
 
@@ -365,6 +385,7 @@ void world_end(World *w) {
                       (unsigned int) status);
         /* What was found dead a moment ago may still be on its way through exit. */
         world_assert_empty(w, USEC_PER_SEC);
+        ck_assert_msg(!w->cgroup || access(w->cgroup, F_OK) < 0, "%s is left", w->cgroup);
         ck_assert_msg(!strstr(w->log, "Sanitizer") && !strstr(w->log, "runtime error"),
                       "A sanitizer complains");
 }
@@ -393,6 +414,7 @@ World *world_free(World *w) {
         strv_free(w->environment);
         free(w->changes);
         free(w->log);
+        free(w->cgroup);
         free(w->owner);
         free(w->mark);
         free(w->open_address);

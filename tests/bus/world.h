@@ -41,6 +41,7 @@ typedef struct World {
         char **environment; /* of the daemon */
         Process bus_daemon;
         Process keeper;
+        char *cgroup; /* of the brain, made by the daemon; NULL: it is in that of the test */
         sd_bus *bus;
         char *owner; /* unique name of the brain; empty while there is none */
         int log_fd;  /* the daemon's stderr */
@@ -96,9 +97,13 @@ pid_t world_brain(World *w);
 /* One event of the bus or of the log; fails the test at the deadline, with the words given. */
 void world_turn(World *w, uint64_t deadline, const char *what);
 
-#define WORLD_AWAIT(w, condition)                                                         \
-        for (uint64_t deadline_ = clock_monotonic_usec() + WORLD_PATIENCE; !(condition);) \
-        world_turn(w, deadline_, #condition)
+#define WORLD_AWAIT(w, condition)                                             \
+        do {                                                                  \
+                uint64_t deadline_ = clock_monotonic_usec() + WORLD_PATIENCE; \
+                                                                              \
+                while (!(condition))                                          \
+                        world_turn(w, deadline_, #condition);                 \
+        } while (0)
 
 /* What the daemon has written so far has this text in it. */
 bool world_has_logged(World *w, const char *text);
