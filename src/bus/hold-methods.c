@@ -139,13 +139,13 @@ void hold_tell_lost(const Server *server, const Hold *hold) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
         int r;
 
-        r = sd_bus_message_new_signal(
-                server->bus, &signal, PATH_MANAGER, INTERFACE_MANAGER, "HoldReleased");
+        r = sd_bus_message_new_signal(server->bus, &signal, PATH_MANAGER, INTERFACE_MANAGER,
+                                      "HoldReleased");
         if (r >= 0)
                 r = sd_bus_message_set_destination(signal, hold->owner);
         if (r >= 0)
-                r = sd_bus_message_append(
-                        signal, "ss", hold->app->id, "the process that held it has ended");
+                r = sd_bus_message_append(signal, "ss", hold->app->id,
+                                          "the process that held it has ended");
         if (r >= 0)
                 (void) sd_bus_send(server->bus, signal, NULL);
 }

@@ -45,9 +45,8 @@ static void owner_has_gone(Owner *owner) {
                 holds_owner_gone(server->supervisor, name);
 }
 
-static int on_name_owner_changed(sd_bus_message *signal,
-                                 void *userdata,
-                                 sd_bus_error *ret_error _unused_) {
+static int
+on_name_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error _unused_) {
         const char *name, *former, *present;
 
         if (sd_bus_message_read(signal, "sss", &name, &former, &present) >= 0 && *present == '\0')
@@ -57,9 +56,8 @@ static int on_name_owner_changed(sd_bus_message *signal,
 }
 
 /* An error is no death: the pidfd will tell. */
-static int on_name_has_owner(sd_bus_message *reply,
-                             void *userdata,
-                             sd_bus_error *ret_error _unused_) {
+static int
+on_name_has_owner(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error _unused_) {
         int has_owner;
 
         if (!sd_bus_message_is_method_error(reply, NULL) &&
@@ -75,16 +73,9 @@ static int on_match_installed(sd_bus_message *reply _unused_,
         Owner *owner = userdata;
         int r;
 
-        r = sd_bus_call_method_async(owner->server->bus,
-                                     &owner->question,
-                                     "org.freedesktop.DBus",
-                                     "/org/freedesktop/DBus",
-                                     "org.freedesktop.DBus",
-                                     "NameHasOwner",
-                                     on_name_has_owner,
-                                     owner,
-                                     "s",
-                                     owner->name);
+        r = sd_bus_call_method_async(owner->server->bus, &owner->question, "org.freedesktop.DBus",
+                                     "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                     "NameHasOwner", on_name_has_owner, owner, "s", owner->name);
         if (r < 0)
                 (void) log_warning_errno(r, "Cannot ask after %s", owner->name);
 
@@ -118,12 +109,8 @@ int owner_watch(Server *server, const char *name) {
         owner->server = server;
         r = free_and_strdup(&owner->name, name);
         if (r >= 0)
-                r = sd_bus_add_match_async(server->bus,
-                                           &owner->match,
-                                           match,
-                                           on_name_owner_changed,
-                                           on_match_installed,
-                                           owner);
+                r = sd_bus_add_match_async(server->bus, &owner->match, match, on_name_owner_changed,
+                                           on_match_installed, owner);
         if (r < 0)
                 return r;
 

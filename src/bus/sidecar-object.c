@@ -123,7 +123,8 @@ static int reply_state(sd_bus_message *call, const Sidecar *s) {
         return r < 0 ? r : 1;
 }
 
-static int reply_impossible(sd_bus_message *call, const Sidecar *s, const char *name) {
+int sidecar_reply_impossible(sd_bus_message *call, const Sidecar *s, WaitVerdict verdict) {
+        const char *name = verdict == WAIT_START_FAILED ? ERROR_START_FAILED : ERROR_NOT_RUNNING;
         _cleanup_free_ char *reason = sidecar_reason(s);
         bool has_reason = reason && *reason;
         int r;
@@ -135,21 +136,12 @@ static int reply_impossible(sd_bus_message *call, const Sidecar *s, const char *
 
 static int answer_wait(Waiter *waiter, bool is_late) {
         const Sidecar *s = waiter->subject;
+        WaitVerdict verdict = lifecycle_wait(&s->life, waiter->condition, waiter->generation);
 
-        switch (lifecycle_wait(&s->life, waiter->condition, waiter->generation)) {
+        if (verdict == WAIT_START_FAILED || verdict == WAIT_NOT_RUNNING)
+                return sidecar_reply_impossible(waiter->call, s, verdict);
 
-        case WAIT_HOLDS:
-                return reply_state(waiter->call, s);
-
-        case WAIT_START_FAILED:
-                return reply_impossible(waiter->call, s, ERROR_START_FAILED);
-
-        case WAIT_NOT_RUNNING:
-                return reply_impossible(waiter->call, s, ERROR_NOT_RUNNING);
-
-        default:
-                return is_late ? reply_state(waiter->call, s) : 0;
-        }
+        return verdict == WAIT_PENDING && !is_late ? 0 : reply_state(waiter->call, s);
 }
 
 /* Generation 0: the one wanted now, which is the next one while this one is being ended. */

@@ -30,11 +30,13 @@ struct Waiter {
 
         WaitCondition condition;
         uint64_t generation;
+        char **names; /* of sidecars, of an App */
 };
 
 /*
- * Takes waiter->answer and the fields behind it from *spec. Answers at once if it can. timeout 0:
- * WAIT_DEFAULT_USEC. For use as the last line of a method: `return waiter_new(...)`.
+ * Takes the subject, answer and the fields behind it from *spec, and spec->names over, also on
+ * failure. Answers at once if it can. timeout 0: WAIT_DEFAULT_USEC. For use as the last line of a
+ * method: `return waiter_new(...)`.
  */
 int waiter_new(Server *server,
                sd_bus_message *call,

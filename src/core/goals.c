@@ -25,7 +25,7 @@ int app_select(const App *app, char *const *names, char ***ret) {
         if (names)
                 return dependency_close(ret, manifest, names);
 
-        return mode_starts(ret, manifest, manifest_find_mode(manifest, app->mode));
+        return mode_wanted_up(ret, manifest, manifest_find_mode(manifest, app->mode), NULL);
 }
 
 static void app_converge(App *app) {
@@ -35,7 +35,7 @@ static void app_converge(App *app) {
 }
 
 int app_start(App *app, char *const *names) {
-        STRV_FOREACH(name, names) {
+        STRV_FOREACH (name, names) {
                 Sidecar *sidecar = app_find(app, *name);
                 uint64_t generation;
                 int r = sidecar ? sidecar_start(sidecar, &generation) : 0;
@@ -49,7 +49,7 @@ int app_start(App *app, char *const *names) {
 
 /* First all goals, then the steps: else the first one stops before its dependents know. */
 void app_stop(App *app, char *const *names, ReasonCode on_whose_account, bool kill) {
-        STRV_FOREACH(name, names) {
+        STRV_FOREACH (name, names) {
                 Sidecar *sidecar = app_find(app, *name);
 
                 if (sidecar)
@@ -82,23 +82,17 @@ int app_list_up(const App *app, char ***ret) {
         return 0;
 }
 
-/* What the mode starts, what of those that are up it lets run on, and what holds want by name. */
-static int
-list_wanted(const App *app, const ModeSpec *mode, char *const *up, char ***ret) {
+/* What the mode has up, and what holds want by name in any mode. */
+static int list_wanted(const App *app, const ModeSpec *mode, char *const *up, char ***ret) {
         _cleanup_(strv_freep) char **wanted = NULL;
         int r;
 
-        r = mode_starts(&wanted, app->manifest, mode);
+        r = mode_wanted_up(&wanted, app->manifest, mode, up);
+        STRV_FOREACH(name, up)
+                if (r >= 0 && app_is_named_by_hold(app, *name) && !strv_contains(wanted, *name))
+                        r = strv_extend(&wanted, *name);
         if (r < 0)
                 return r;
-
-        STRV_FOREACH(name, up)
-                if ((mode_wants(mode, *name) || app_is_named_by_hold(app, *name)) &&
-                    !strv_contains(wanted, *name)) {
-                        r = strv_extend(&wanted, *name);
-                        if (r < 0)
-                                return r;
-                }
 
         *ret = TAKE_PTR(wanted);
         return 0;
@@ -123,9 +117,8 @@ static int collect_rows(const Plan *plan, PlanAction action, char ***ret) {
         _cleanup_(strv_freep) char **names = NULL;
 
         for (size_t i = 0; i < plan->n_rows; i++) {
-                int r = plan->rows[i].action == action
-                                ? strv_extend(&names, plan->rows[i].sidecar)
-                                : 0;
+                int r = plan->rows[i].action == action ? strv_extend(&names, plan->rows[i].sidecar)
+                                                       : 0;
 
                 if (r < 0)
                         return r;
@@ -178,10 +171,10 @@ int app_set_mode(App *app, const char *mode, const char *server_url, const Plan 
 static ModeResult judge_switch(const App *app) {
         bool failed = false;
 
-        STRV_FOREACH(name, app->mode_starts) {
+        STRV_FOREACH (name, app->mode_starts) {
                 const Sidecar *sidecar = app_find(app, *name);
-                bool is_there = sidecar && (sidecar->life.status == STATUS_RUNNING ||
-                                            sidecar->life.exited);
+                bool is_there =
+                        sidecar && (sidecar->life.status == STATUS_RUNNING || sidecar->life.exited);
 
                 failed = failed || (sidecar && sidecar->life.failed);
                 if (!is_there && !failed)
@@ -195,7 +188,8 @@ static ModeResult judge_switch(const App *app) {
         return failed ? MODE_DEGRADED : MODE_DONE;
 }
 
-static DependencyVerdict check_dependencies(const App *app, const Sidecar *s, const char **ret_name) {
+static DependencyVerdict
+check_dependencies(const App *app, const Sidecar *s, const char **ret_name) {
         DependencyVerdict worst = DEPENDENCY_HOLDS;
 
         for (size_t i = 0; i < s->spec->n_depends_on; i++) {
@@ -221,8 +215,7 @@ static bool has_dependent_going_down(const App *app, const Sidecar *s) {
                 const Sidecar *other = app->sidecars[i];
 
                 if (other != s && other->life.goal == GOAL_DOWN && !sidecar_is_gone(other) &&
-                    other->running &&
-                    sidecar_spec_find_dependency(other->running, sidecar_name(s)))
+                    other->running && sidecar_spec_find_dependency(other->running, sidecar_name(s)))
                         return true;
         }
 
@@ -278,9 +271,8 @@ void app_settle(App *app) {
 }
 
 const char *app_server_url(const App *app) {
-        const ModeSpec *mode = app->manifest && app->mode
-                                       ? manifest_find_mode(app->manifest, app->mode)
-                                       : NULL;
+        const ModeSpec *mode =
+                app->manifest && app->mode ? manifest_find_mode(app->manifest, app->mode) : NULL;
 
         if (app->server_url)
                 return app->server_url;

@@ -64,7 +64,7 @@ bool app_is_named_by_hold(const App *app, const char *name) {
 }
 
 static int add_names(char ***names, char *const *more) {
-        STRV_FOREACH(name, more) {
+        STRV_FOREACH (name, more) {
                 int r = strv_contains(*names, *name) ? 0 : strv_extend(names, *name);
 
                 if (r < 0)
@@ -101,7 +101,7 @@ static int list_held(const App *app, char ***ret) {
 static int subtract(char *const *from, char *const *names, char ***ret) {
         _cleanup_(strv_freep) char **rest = NULL;
 
-        STRV_FOREACH(name, from) {
+        STRV_FOREACH (name, from) {
                 int r = strv_contains(names, *name) ? 0 : strv_extend(&rest, *name);
 
                 if (r < 0)
@@ -143,8 +143,7 @@ static void unlink_hold(const Hold *hold) {
 
         for (size_t i = 0; i < supervisor->n_holds; i++)
                 if (supervisor->holds[i] == hold) {
-                        memmove(supervisor->holds + i,
-                                supervisor->holds + i + 1,
+                        memmove(supervisor->holds + i, supervisor->holds + i + 1,
                                 (--supervisor->n_holds - i) * sizeof(Hold *));
                         return;
                 }
@@ -190,13 +189,8 @@ static void expire(Hold *hold) {
 
         hold->death = sd_event_source_disable_unref(hold->death);
         if (hold->linger_usec == 0 ||
-            sd_event_add_time_relative(hold->supervisor->event,
-                                       &hold->linger,
-                                       CLOCK_MONOTONIC,
-                                       hold->linger_usec,
-                                       0,
-                                       on_linger_over,
-                                       hold) < 0)
+            sd_event_add_time_relative(hold->supervisor->event, &hold->linger, CLOCK_MONOTONIC,
+                                       hold->linger_usec, 0, on_linger_over, hold) < 0)
                 lose_hold(hold);
 }
 
@@ -230,8 +224,8 @@ static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
         if (r >= 0)
                 r = add_names(&hold->sidecars, spec->sidecars);
         if (r >= 0)
-                r = sd_event_add_io(
-                        hold->supervisor->event, &hold->death, spec->pidfd, EPOLLIN, on_death, hold);
+                r = sd_event_add_io(hold->supervisor->event, &hold->death, spec->pidfd, EPOLLIN,
+                                    on_death, hold);
         if (r < 0)
                 return r;
 
@@ -240,7 +234,7 @@ static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
 }
 
 static int check_set(const App *app, const HoldSpec *spec) {
-        STRV_FOREACH(name, spec->sidecars)
+        STRV_FOREACH (name, spec->sidecars)
                 if (!app_find(app, *name))
                         return -ENOENT;
 

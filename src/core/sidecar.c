@@ -60,7 +60,14 @@ char *sidecar_endpoint(const Sidecar *s) {
 }
 
 char *sidecar_reason(const Sidecar *s) {
-        return reason_text(s->running ? s->running : s->spec, &s->life, s->evidence.detail);
+        const char *detail = s->evidence.detail;
+
+        if (lifecycle_reason_code(&s->life) == REASON_DEPENDENCY)
+                detail = s->waits_for;
+        if (lifecycle_reason_code(&s->life) == REASON_MODE)
+                detail = s->app->mode;
+
+        return reason_text(s->running ? s->running : s->spec, &s->life, detail);
 }
 
 static void tell_changed(Sidecar *s) {
@@ -532,6 +539,11 @@ int sidecar_restart(Sidecar *s, uint64_t *ret) {
         *ret = lifecycle_promised_generation(&s->life);
         sidecar_converge(s);
         return 0;
+}
+
+/* A start that has already come to nothing had a generation as well. */
+uint64_t sidecar_wanted_generation(const Sidecar *s) {
+        return s->life.failed ? s->life.generation : lifecycle_promised_generation(&s->life);
 }
 
 void sidecar_stop(Sidecar *s, ReasonCode on_whose_account, bool kill) {

@@ -88,6 +88,9 @@ int sidecar_start(Sidecar *sidecar, uint64_t *ret);
 int sidecar_restart(Sidecar *sidecar, uint64_t *ret);
 void sidecar_stop(Sidecar *sidecar, ReasonCode on_whose_account, bool kill);
 
+/* Of what is wanted now: the current generation if it is up, else the one to come. */
+uint64_t sidecar_wanted_generation(const Sidecar *sidecar);
+
 /* Does whatever is to be done by now. */
 void sidecar_converge(Sidecar *sidecar);
 
