@@ -105,3 +105,10 @@ char *sidecar_reason(const Sidecar *sidecar);
  * *ret_permanent say why and whether trying again can help.
  */
 int sidecar_launch(Sidecar *sidecar, Cause *ret_cause, bool *ret_permanent);
+
+/* Does STEP_PROBE (core/sidecar-probe.c): the answer becomes a fact, and converges. */
+void sidecar_probe(Sidecar *sidecar, const Step *step);
+
+/* What {runtimeDir} and {stateDir} stand for; new strings, the folders may not exist. */
+char *sidecar_runtime_dir(const Sidecar *sidecar);
+char *sidecar_state_dir(const Sidecar *sidecar);
