@@ -88,7 +88,7 @@ static int list_wanted(const App *app, const ModeSpec *mode, char *const *up, ch
         int r;
 
         r = mode_wanted_up(&wanted, app->manifest, mode, up);
-        STRV_FOREACH(name, up)
+        STRV_FOREACH (name, up)
                 if (r >= 0 && app_is_named_by_hold(app, *name) && !strv_contains(wanted, *name))
                         r = strv_extend(&wanted, *name);
         if (r < 0)

@@ -153,44 +153,46 @@ static bool any_mentions(char *const *texts, const char *word) {
         return false;
 }
 
-/* A folder of its own, made for those that speak of it. */
-static int make_folder(char **ret, const SidecarSpec *spec, const char *parent, const char *word) {
-        _cleanup_free_ char *path = NULL;
+static char *folder_of(const Sidecar *s, const char *parent, const char *kind) {
+        const SidecarSpec *spec = s->running ? s->running : s->spec;
+        char *path = NULL;
+
+        return asprintf(&path, "%s/%s/%s/%s", parent, kind, spec->app_id, spec->name) < 0 ? NULL
+                                                                                          : path;
+}
+
+char *sidecar_runtime_dir(const Sidecar *s) {
+        return folder_of(s, s->supervisor->runtime_dir, "run");
+}
+
+char *sidecar_state_dir(const Sidecar *s) {
+        return folder_of(s, s->supervisor->state_dir, "data");
+}
+
+/* Made only for those that speak of it. */
+static int make_folder(const SidecarSpec *spec, const char *path, const char *word) {
         bool wanted = any_mentions(spec->command, word) || any_mentions(spec->env, word) ||
                       (spec->working_directory && strstr(spec->working_directory, word));
-        int r;
 
-        if (asprintf(&path, "%s/%s/%s", parent, spec->app_id, spec->name) < 0)
-                return -ENOMEM;
-        if (wanted) {
-                r = mkdir_parents(path, 0700);
-                if (r < 0)
-                        return r;
-        }
-
-        *ret = TAKE_PTR(path);
-        return 0;
+        return wanted ? mkdir_parents(path, 0700) : 0;
 }
 
 static int make_folders(Launch *launch) {
-        const Supervisor *supervisor = launch->sidecar->supervisor;
         const SidecarSpec *spec = launch->sidecar->running;
-        _cleanup_free_ char *run = NULL, *data = NULL;
         int r;
 
-        if (asprintf(&run, "%s/run", supervisor->runtime_dir) < 0 ||
-            asprintf(&data, "%s/data", supervisor->state_dir) < 0)
+        launch->runtime_dir = sidecar_runtime_dir(launch->sidecar);
+        launch->state_dir = sidecar_state_dir(launch->sidecar);
+        if (!launch->runtime_dir || !launch->state_dir)
                 return -ENOMEM;
 
-        r = make_folder(&launch->runtime_dir, spec, run, "{runtimeDir}");
+        r = make_folder(spec, launch->runtime_dir, "{runtimeDir}");
         if (r >= 0)
-                r = make_folder(&launch->state_dir, spec, data, "{stateDir}");
-        if (r < 0)
-                return r;
+                r = make_folder(spec, launch->state_dir, "{stateDir}");
 
         launch->values.runtime_dir = launch->runtime_dir;
         launch->values.state_dir = launch->state_dir;
-        return 0;
+        return r;
 }
 
 static int expand_command(Launch *launch) {

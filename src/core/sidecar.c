@@ -17,7 +17,6 @@
 #include "core/sidecar.h"
 #include "core/supervisor.h"
 #include "model/reason.h"
-#include "model/template.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "util/signal-name.h"
@@ -130,80 +129,10 @@ static void announce(Sidecar *s, const Step *step) {
         s->supervisor->observer->on_status(s, note_status(s), s->supervisor->observer_userdata);
 }
 
-static void on_probe(const ProbeResult *result, void *userdata) {
-        Sidecar *s = userdata;
-
-        s->probe = probe_free(s->probe);
-        if (result->alive && result->path_index >= 0 && !s->alive_path)
-                (void) free_and_strdup(&s->alive_path,
-                                       s->running->readiness.paths[result->path_index]);
-
-        log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
-        lifecycle_on_probe(&s->life, result->alive, clock_monotonic_usec());
-        sidecar_converge(s);
-}
-
-static int expand_all(char ***ret, char *const *texts, const TemplateValues *values) {
-        _cleanup_(strv_freep) char **expanded = NULL;
-
-        STRV_FOREACH (text, texts) {
-                char *line = NULL;
-                int r;
-
-                r = template_expand(&line, *text, values, NULL);
-                if (r >= 0)
-                        r = strv_consume(&expanded, line);
-                if (r < 0)
-                        return r;
-        }
-
-        *ret = TAKE_PTR(expanded);
-        return 0;
-}
-
-static uint16_t probe_port(const Sidecar *s, const ProbeSpec *spec) {
-        for (size_t i = 0; spec->port_name && i < s->n_ports; i++)
-                if (streq(s->ports_spec->ports[i].name, spec->port_name))
-                        return s->ports[i];
-
-        return spec->port_number;
-}
-
-static int start_probe(Sidecar *s, uint64_t deadline) {
-        const ProbeSpec *spec = &s->running->readiness;
-        TemplateValues values = { .spec = s->running, .ports = s->ports };
-        char *only[] = { s->alive_path, NULL };
-        _cleanup_(strv_freep) char **paths = NULL, **headers = NULL;
-        ProbeTarget target = {
-                .kind = spec->kind,
-                .port = probe_port(s, spec),
-                .alive = spec->alive,
-                .n_alive = spec->n_alive,
-                .timeout_usec = spec->timeout_usec,
-                .deadline_usec = deadline,
-        };
-        int r;
-
-        r = expand_all(&paths, s->alive_path ? only : spec->paths, &values);
-        if (r >= 0)
-                r = expand_all(&headers, spec->headers, &values);
-        if (r < 0)
-                return r;
-
-        target.paths = paths;
-        target.headers = headers;
-        return probe_start(&s->probe, s->supervisor->prober, &target, on_probe, s);
-}
-
-static void do_probe(Sidecar *s, const Step *step) {
-        int r;
-
-        lifecycle_did_probe(&s->life);
-        r = start_probe(s, step->until);
-        if (r < 0) {
-                (void) log_warning_errno(r, "[%s] cannot be probed", sidecar_name(s));
-                lifecycle_on_probe(&s->life, false, clock_monotonic_usec());
-        }
+/* Another process may answer elsewhere. */
+static void forget_paths(Sidecar *s) {
+        for (size_t i = 0; i < ELEMENTSOF(s->alive_paths); i++)
+                s->alive_paths[i] = (free(s->alive_paths[i]), NULL);
 }
 
 static void do_spawn(Sidecar *s) {
@@ -215,7 +144,7 @@ static void do_spawn(Sidecar *s) {
         s->running = sidecar_spec_ref(s->spec);
         lifecycle_did_spawn(&s->life, s->running, now);
         s->ready_at_usec = 0;
-        s->alive_path = (free(s->alive_path), NULL);
+        forget_paths(s);
 
         if (sidecar_launch(s, &cause, &permanent) < 0)
                 lifecycle_on_spawn_failed(&s->life, &cause, permanent, now, roll());
@@ -256,7 +185,7 @@ static void do_step(Sidecar *s, const Step *step) {
                 break;
 
         case STEP_PROBE:
-                do_probe(s, step);
+                sidecar_probe(s, step);
                 break;
 
         default:
@@ -497,7 +426,8 @@ Sidecar *sidecar_free(Sidecar *s) {
         sidecar_spec_unref(s->spec);
         sidecar_spec_unref(s->ports_spec);
         free(s->ports);
-        free(s->alive_path);
+        forget_paths(s);
+        free(s->waits_for);
         free(s->log_path);
         free(s);
         return NULL;

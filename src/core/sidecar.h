@@ -58,7 +58,8 @@ struct Sidecar {
         uint16_t *ports; /* in force, in the order of ports_spec; or NULL */
         size_t n_ports;
         SidecarSpec *ports_spec; /* whom they were given to; NULL: nobody yet */
-        char *alive_path; /* the probe's path that answered: the only one asked from then on */
+        bool probes_liveness;    /* the probe that is under way, or was last; else readiness */
+        char *alive_paths[2]; /* by that: the path that answered, the only one asked from then on */
         char *log_path;
 
         pid_t main_pid;    /* 0: none */
@@ -111,3 +112,10 @@ char *sidecar_reason(const Sidecar *sidecar);
  * *ret_permanent say why and whether trying again can help.
  */
 int sidecar_launch(Sidecar *sidecar, Cause *ret_cause, bool *ret_permanent);
+
+/* Does STEP_PROBE (core/sidecar-probe.c): the answer becomes a fact, and converges. */
+void sidecar_probe(Sidecar *sidecar, const Step *step);
+
+/* What {runtimeDir} and {stateDir} stand for; new strings, the folders may not exist. */
+char *sidecar_runtime_dir(const Sidecar *sidecar);
+char *sidecar_state_dir(const Sidecar *sidecar);
