@@ -227,15 +227,20 @@ static int reply_states(sd_bus_message *call, const App *app, char *const *names
         return r < 0 ? r : 1;
 }
 
-/* The first of its sidecars that answers otherwise than "it holds" decides. */
+/* What has run to its end with success, or is gone from the manifest, keeps nobody waiting. */
+static WaitVerdict judge(const Sidecar *sidecar, WaitCondition condition) {
+        return !sidecar || sidecar->life.exited ? WAIT_HOLDS
+                                                : lifecycle_wait(&sidecar->life, condition, 0);
+}
+
+/* The first of its sidecars that can no longer come to it decides. */
 static int answer_wait(Waiter *waiter, bool is_late) {
         const App *app = waiter->subject;
         bool pending = false;
 
         STRV_FOREACH (name, waiter->names) {
                 const Sidecar *sidecar = app_find(app, *name);
-                WaitVerdict verdict =
-                        sidecar ? lifecycle_wait(&sidecar->life, waiter->condition, 0) : WAIT_HOLDS;
+                WaitVerdict verdict = judge(sidecar, waiter->condition);
 
                 if (verdict == WAIT_START_FAILED || verdict == WAIT_NOT_RUNNING)
                         return sidecar_reply_impossible(waiter->call, sidecar, verdict);
