@@ -16,6 +16,7 @@
 #include "bus/sidecar-object.h"
 #include "bus/vtable.h"
 #include "bus/waiter.h"
+#include "core/goals.h"
 #include "io/cmdline.h"
 #include "util/strv.h"
 
@@ -46,13 +47,14 @@ static int reply_generation(sd_bus_message *message,
 static int method_start(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         Sidecar *s = userdata;
         uint64_t generation = 0;
-        int r;
+        int no_deps = false, r;
+        const Option options[] = { { "no-deps", "b", &no_deps, NULL } };
 
-        r = options_read(message, NULL, 0, ret_error);
+        r = options_read(message, options, ELEMENTSOF(options), ret_error);
         if (r < 0)
                 return r;
 
-        r = sidecar_start(s, &generation);
+        r = app_start_one(s->app, s, no_deps, &generation);
         return reply_generation(message, s, r, generation, ret_error);
 }
 

@@ -38,13 +38,55 @@ int app_start(App *app, char *const *names) {
         STRV_FOREACH (name, names) {
                 Sidecar *sidecar = app_find(app, *name);
                 uint64_t generation;
-                int r = sidecar ? sidecar_start(sidecar, &generation) : 0;
+                int r;
+
+                if (!sidecar)
+                        continue;
+                sidecar->ignores_dependencies = false;
+                r = sidecar_start(sidecar, &generation);
 
                 if (r < 0)
                         return r;
         }
 
         return 0;
+}
+
+/* What has run to its end with success need not do so again for one that comes later. */
+static int start_dependencies(App *app, const Sidecar *sidecar) {
+        char *names[] = { (char *) sidecar_name(sidecar), NULL };
+        _cleanup_(strv_freep) char **all = NULL;
+        int r;
+
+        r = app_select(app, names, &all);
+        if (r < 0)
+                return r;
+
+        STRV_FOREACH (name, all) {
+                Sidecar *other = app_find(app, *name);
+                uint64_t generation;
+
+                if (!other || other == sidecar || other->life.exited)
+                        continue;
+                r = sidecar_start(other, &generation);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+int app_start_one(App *app, Sidecar *sidecar, bool no_deps, uint64_t *ret) {
+        int r;
+
+        sidecar->ignores_dependencies = no_deps;
+        r = no_deps ? 0 : start_dependencies(app, sidecar);
+        /* One that its manifest has lost is started alone. */
+        if (r < 0 && r != -ENOENT)
+                return r;
+
+        app_settle(app);
+        return sidecar_start(sidecar, ret);
 }
 
 /* First all goals, then the steps: else the first one stops before its dependents know. */
@@ -191,6 +233,9 @@ static ModeResult judge_switch(const App *app) {
 static DependencyVerdict
 check_dependencies(const App *app, const Sidecar *s, const char **ret_name) {
         DependencyVerdict worst = DEPENDENCY_HOLDS;
+
+        if (s->ignores_dependencies)
+                return DEPENDENCY_HOLDS;
 
         for (size_t i = 0; i < s->spec->n_depends_on; i++) {
                 const Dependency *dependency = &s->spec->depends_on[i];

@@ -20,6 +20,11 @@ int app_select(const App *app, char *const *names, char ***ret);
 
 /* Wants them up, or down. What is not there is left out. -ESHUTDOWN: the daemon is ending. */
 int app_start(App *app, char *const *names);
+/*
+ * The same for one of them: what it depends on comes first, unless that is there already or, with
+ * no_deps, is not to be asked for. *ret: the generation it gets.
+ */
+int app_start_one(App *app, Sidecar *sidecar, bool no_deps, uint64_t *ret);
 void app_stop(App *app, char *const *names, ReasonCode on_whose_account, bool kill);
 void app_stop_all(App *app, ReasonCode on_whose_account, bool kill);
 

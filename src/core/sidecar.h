@@ -46,6 +46,7 @@ struct Sidecar {
         bool spec_is_gone;    /* its manifest went; only what is up keeps it here */
 
         Lifecycle life;
+        bool ignores_dependencies; /* started with "no-deps" */
         char *waits_for; /* the dependency that is not there yet, or has failed; or NULL */
         Evidence evidence;
         Tree *tree;
