@@ -57,12 +57,12 @@ static int wanted_read(Reader *reader, const Place *place, const Row *row _unuse
 static const Kind kind_wanted = { "a list of names of sidecars", TYPE(array), wanted_read, NULL,
                                   NULL };
 
-static int
-server_url_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+static int server_url_read(Reader *reader, const Place *place, const Row *row, void *field) {
         const char *problem = mode_check_server_url(place_string(place));
 
+        /* Not quoted: there may be a password in it. */
         if (problem)
-                return reader_fail(reader, place, "\"%s\" %s", place_string(place), problem);
+                return reader_fail(reader, place, "\"%s\" %s", row->name, problem);
 
         return free_and_strdup(field, place_string(place));
 }

@@ -28,6 +28,7 @@ int mode_wanted_up(char ***ret, const Manifest *manifest, const ModeSpec *mode, 
 
 /*
  * NULL: it will do as a mode's server: http or https, a host, nobody's name or password. Else what
- * is wrong, to follow the URL in quotes: "has no host: ...".
+ * is wrong and what to do, to follow a word for the URL: "has no host: ...". The URL itself is not
+ * for messages, since there may be a password in it.
  */
 const char *mode_check_server_url(const char *url);

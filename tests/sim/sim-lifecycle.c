@@ -70,17 +70,11 @@ static void violate(History *history, const char *rule) {
 }
 
 static LivenessSpec roll_liveness(Random *random) {
-        LivenessSpec liveness = {
-                .probe = {
-                        .kind = PROBE_TCP,
-                        .timeout_usec = 2 * USEC_PER_SEC,
-                        .interval_usec = random_chance(random, 30) ? USEC_PER_SEC
-                                                                   : 10 * USEC_PER_SEC,
-                },
-                .failures = 1 + (uint32_t) random_below(random, 3),
-                .restart = random_chance(random, 50),
-        };
+        uint32_t failures = 1 + (uint32_t) random_below(random, 3);
+        LivenessSpec liveness = liveness_make(failures, random_chance(random, 50));
 
+        if (random_chance(random, 30))
+                liveness.probe.interval_usec = USEC_PER_SEC;
         return liveness;
 }
 

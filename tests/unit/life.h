@@ -41,6 +41,8 @@ static inline void do_step(const Step *step, char *text) {
         if (step->kind == STEP_ANNOUNCE)
                 sprintf(text, "%s/%s ", status_to_string(step->status),
                         sub_state_to_string(step->sub_state));
+        else if (step->is_liveness)
+                sprintf(text, "check ");
         else
                 sprintf(text, "%s ", words[step->kind]);
 
@@ -107,6 +109,21 @@ static inline const char *exec_main(void) {
 
 static inline const char *probe(bool alive) {
         lifecycle_on_probe(&life, alive, now);
+        return settle();
+}
+
+static inline const char *block(bool blocked) {
+        lifecycle_set_blocked(&life, blocked);
+        return settle();
+}
+
+static inline const char *block_end(bool end_blocked) {
+        lifecycle_set_end_blocked(&life, end_blocked);
+        return settle();
+}
+
+static inline const char *fail_dependency(void) {
+        lifecycle_on_dependency_failed(&life);
         return settle();
 }
 
