@@ -122,45 +122,47 @@ void progress_view_draw(Progress *progress) {
         (void) fflush(stdout);
 }
 
-/* What an error of Wait does not carry. */
-static int
-write_member(JsonWriter *writer, const Awaited *item, const char *property, const char *known) {
+static int get_text(char **ret, const Awaited *item, const char *property) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *text = known;
+        const char *text;
         int r;
 
-        if (!text) {
-                r = client_get(item->progress->bus, &reply, item->sidecar.path, INTERFACE_SIDECAR,
-                               property);
-                if (r != 0)
-                        return r;
-                r = sd_bus_message_read(reply, "s", &text);
-                if (r < 0)
-                        return r;
-        }
+        r = client_get(item->progress->bus, &reply, item->sidecar.path, INTERFACE_SIDECAR,
+                       property);
+        if (r != 0)
+                return r;
 
-        json_member(writer, property, text);
-        return 0;
+        r = sd_bus_message_read(reply, "s", &text);
+        return r < 0 ? r : free_and_strdup(ret, text);
 }
 
 static int write_item(JsonWriter *writer, const Awaited *item) {
-        /* After a failure what was seen on the way may be old. */
-        bool is_known = item->done_usec > 0 && item->result == 0;
-        int r;
+        const struct {
+                const char *property;
+                const char *told;
+        } texts[] = {
+                { "Status", item->status },          { "SubState", item->sub_state },
+                { "ReasonCode", item->reason_code }, { "Reason", item->reason },
+                { "Endpoint", item->url },
+        };
+        /* Wait has told all of what came true; an error of it tells nothing but the reason. */
+        bool is_told = item->done_usec > 0 && item->result == 0;
+        int r = 0;
 
         json_open(writer, '{');
         json_member(writer, "AppId", item->sidecar.app);
         json_member(writer, "Name", item->sidecar.name);
         json_member_unsigned(writer, "Generation", item->generation);
-        r = write_member(writer, item, "Status", is_known ? item->status : NULL);
-        if (r == 0)
-                r = write_member(writer, item, "SubState", is_known ? item->sub_state : NULL);
-        if (r == 0)
-                r = write_member(writer, item, "ReasonCode", is_known ? item->reason_code : NULL);
-        if (r == 0)
-                r = write_member(writer, item, "Reason", is_known ? item->reason : NULL);
-        if (r == 0)
-                r = write_member(writer, item, "Endpoint", is_known ? item->url : NULL);
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(texts); i++) {
+                _cleanup_free_ char *text = NULL;
+
+                if (!is_told)
+                        r = get_text(&text, item, texts[i].property);
+                else if (texts[i].told)
+                        r = free_and_strdup(&text, texts[i].told);
+                if (r == 0)
+                        json_member(writer, texts[i].property, text ? text : "");
+        }
         json_close(writer, '}');
         return r;
 }

@@ -137,35 +137,42 @@ static void print_headline(const Screen *screen, const Target *sidecar, const St
                               screen_color(screen, COLOR_NONE), fitting);
 }
 
-static void print_status_line(const Screen *screen, const State *state) {
-        char time[TEXT_TIME_MAX], ago[DURATION_TEXT_MAX];
-        uint64_t now = clock_realtime_usec();
+/* A clock may have been set in between. */
+static char *say_distance(char buffer[static DURATION_TEXT_MAX], uint64_t from, uint64_t to) {
+        return duration_say(buffer, to > from ? to - from : 0);
+}
 
-        (void) printf("%*s: %s%s%s (%s)", LABEL_WIDTH, "Status",
-                      screen_color(screen, color_of_status(state->status)), state->status,
-                      screen_color(screen, COLOR_NONE), state->sub_state);
-        if (state->changed_at_usec > 0)
-                (void) printf(" since %s; %s ago", text_of_time(time, state->changed_at_usec),
-                              duration_say(ago, now > state->changed_at_usec
-                                                        ? now - state->changed_at_usec
-                                                        : 0));
-        (void) putchar('\n');
+static void print_status_line(const Screen *screen, const State *state) {
+        unsigned used = LABEL_WIDTH + 2 + text_width(state->status);
+        char text[256], time[TEXT_TIME_MAX], ago[DURATION_TEXT_MAX];
+        _cleanup_free_ char *fitting = NULL;
+        uint64_t since = state->changed_at_usec;
+
+        if (since == 0)
+                (void) snprintf(text, sizeof(text), " (%s)", state->sub_state);
+        else
+                (void) snprintf(text, sizeof(text), " (%s) since %s; %s ago", state->sub_state,
+                                text_of_time(time, since),
+                                say_distance(ago, since, clock_realtime_usec()));
+
+        fitting = screen_fit(screen, text, screen->n_columns > used ? screen->n_columns - used : 1);
+        if (fitting)
+                (void) printf("%*s: %s%s%s%s\n", LABEL_WIDTH, "Status",
+                              screen_color(screen, color_of_status(state->status)), state->status,
+                              screen_color(screen, COLOR_NONE), fitting);
 }
 
 static void print_restarts(const Screen *screen, const State *state) {
-        char text[128], time[TEXT_TIME_MAX], in[DURATION_TEXT_MAX];
-        uint64_t now = clock_realtime_usec();
+        uint64_t next = state->next_restart_usec;
+        char text[256], time[TEXT_TIME_MAX], in[DURATION_TEXT_MAX];
 
         if (state->n_restarts > 0) {
                 (void) snprintf(text, sizeof(text), "%u by itself", state->n_restarts);
                 print_field(screen, "Restarts", text);
         }
-        if (state->next_restart_usec > 0) {
-                (void) snprintf(text, sizeof(text), "%s; in %s",
-                                text_of_time(time, state->next_restart_usec),
-                                duration_say(in, state->next_restart_usec > now
-                                                         ? state->next_restart_usec - now
-                                                         : 0));
+        if (next > 0) {
+                (void) snprintf(text, sizeof(text), "%s; in %s", text_of_time(time, next),
+                                say_distance(in, clock_realtime_usec(), next));
                 print_field(screen, "Next start", text);
         }
         if (state->needs_restart)
