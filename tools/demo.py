@@ -85,17 +85,24 @@ class Watch:
 
     def __init__(self):
         self.monitor = spawn(
-            "busctl", "--user", "--json=short", "monitor", NAME, stdout=subprocess.PIPE, text=True
+            "busctl", "--user", "--json=short", "monitor", NAME,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
-        self.monitor.stdout.readline()  # "Monitoring bus message stream."
+        self.monitor.stderr.readline()  # "Monitoring bus message stream."
+        self.unread = b""
+
+    def message(self, end):
+        while b"\n" not in self.unread:
+            left = max(0, end - time.monotonic())
+            if not select.select([self.monitor.stdout], [], [], left)[0]:
+                return None
+            self.unread += os.read(self.monitor.stdout.fileno(), 65536)
+        line, self.unread = self.unread.split(b"\n", 1)
+        return json.loads(line)
 
     def until(self, path, status, sub_state, limit=60):
         end = time.monotonic() + limit
-        while time.monotonic() < end:
-            ready, _, _ = select.select([self.monitor.stdout], [], [], end - time.monotonic())
-            if not ready:
-                break
-            message = json.loads(self.monitor.stdout.readline())
+        while message := self.message(end):
             if message.get("member") != "StatusChanged" or message["path"] != path:
                 continue
             _, *state = message["payload"]["data"]
@@ -172,7 +179,7 @@ def main():
     run = os.environ["XDG_RUNTIME_DIR"]
     bus = spawn(
         "dbus-daemon", "--session", f"--address=unix:path={run}/bus", "--nofork", "--print-address",
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )
     bus.stdout.readline()
 

@@ -7,6 +7,8 @@
  * reads its options again when there is something to answer.
  */
 
+#include <stdio.h>
+
 #include "bus/get-log.h"
 #include "bus/options.h"
 #include "bus/sidecar-object.h"
@@ -16,6 +18,9 @@
 #define REPLY_BYTES_MAX (256u * 1024u)
 #define LINES_DEFAULT 100
 #define POLL_MAX_USEC (20 * USEC_PER_SEC)
+
+/* Behind a piece that goes on in the next line (contract G2); the file has the bytes alone. */
+#define SPLIT_MARK "\u2026"
 
 typedef struct LogQuery {
         uint64_t after;      /* 0: from the oldest on */
@@ -72,8 +77,18 @@ static uint64_t count_matches(const LogRing *ring, const LogQuery *query) {
         return n;
 }
 
-static int append_line(sd_bus_message *reply, const LogLine *line) {
+static char *make_text(const LogLine *line) {
         _cleanup_free_ char *text = utf8_make_valid(line->bytes, line->n_bytes);
+        char *marked;
+
+        if (!text || !line->is_split)
+                return TAKE_PTR(text);
+
+        return asprintf(&marked, "%s" SPLIT_MARK, text) < 0 ? NULL : marked;
+}
+
+static int append_line(sd_bus_message *reply, const LogLine *line) {
+        _cleanup_free_ char *text = make_text(line);
 
         if (!text)
                 return -ENOMEM;

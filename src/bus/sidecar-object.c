@@ -323,7 +323,42 @@ static int find_sidecar(sd_bus *bus _unused_,
         return 1;
 }
 
+static int add_paths(char ***paths, const App *app) {
+        int r;
+
+        r = strv_consume(paths, path_of_app(app));
+        for (size_t i = 0; r >= 0 && i < app->n_sidecars; i++)
+                r = strv_consume(paths, path_of_sidecar(app->sidecars[i]));
+
+        return r;
+}
+
+/* Every object there is, for introspection and GetManagedObjects. */
+static int enumerate(sd_bus *bus _unused_,
+                     const char *prefix _unused_,
+                     void *userdata,
+                     char ***ret,
+                     sd_bus_error *ret_error _unused_) {
+        const Server *server = userdata;
+        _cleanup_(strv_freep) char **paths = NULL;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < server->supervisor->n_apps; i++)
+                r = add_paths(&paths, server->supervisor->apps[i]);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(paths);
+        return 0;
+}
+
 int server_add_sidecars(Server *server) {
+        int r;
+
+        r = sd_bus_add_node_enumerator(server->bus, NULL, PATH_APPS, enumerate, server);
+        if (r < 0)
+                return r;
+
         return sd_bus_add_fallback_vtable(server->bus, NULL, PATH_APPS, INTERFACE_SIDECAR,
                                           sidecar_vtable, find_sidecar, server);
 }

@@ -465,13 +465,19 @@ Sidecar *sidecar_free(Sidecar *s) {
 }
 
 void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
+        bool is_other = !streq(s->spec->effective_json, spec->effective_json);
+
         sidecar_spec_unref(s->spec);
         s->spec = sidecar_spec_ref(spec);
         s->spec_is_gone = false;
 
-        /* The policy of a start that is to come is the one in force (contract S1, F3). */
+        /* The policy of a start that is to come is the one in force (contract S1). */
         if (sidecar_is_gone(s))
                 s->life.spec = s->spec;
+
+        /* What failed under the old one has not failed under this one (contract F3). */
+        if (is_other && (s->life.failed || s->life.backoff))
+                lifecycle_restart(&s->life);
 
         sidecar_converge(s);
 }

@@ -103,8 +103,10 @@ static int load_one(Supervisor *supervisor, const char *id, const char *path) {
                         return k;
                 }
         }
-        if (r >= 0)
-                return app_take_manifest(app, manifest);
+        if (r >= 0) {
+                r = app_take_manifest(app, manifest);
+                return r < 0 ? log_error_errno(r, "%s cannot be put in force whole", path) : 0;
+        }
 
         log_warning("%s:%u: %s: %s", path, error.line, error.pointer, error.message);
         manifest_error_done(&app->error);

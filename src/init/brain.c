@@ -63,6 +63,8 @@ static _Noreturn void run_brain(char *const *argv, int socket_fd, pid_t keeper) 
         if (getppid() != keeper)
                 _exit(EXIT_EXEC_FAILED);
 
+        /* A terminal's Ctrl-C is for the keeper, which then asks for an ordered end. */
+        (void) setsid();
         /* dup2(2) of a descriptor onto itself would leave it close-on-exec. */
         if ((socket_fd == WIRE_BRAIN_FD ? fcntl(socket_fd, F_SETFD, 0)
                                         : dup2(socket_fd, WIRE_BRAIN_FD)) >= 0 &&

@@ -282,6 +282,14 @@ bool containment_is_populated(const Containment *containment) {
         return cgroup_dir_event(containment->events_fd, "populated") > 0;
 }
 
+bool containment_has(const Containment *containment, pid_t pid) {
+        char path[32], within[64], text[PATH_MAX];
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/cgroup", (int) pid);
+        (void) snprintf(within, sizeof(within), "/%s/trees/", containment->name);
+        return kernel_file_read(AT_FDCWD, path, text, sizeof(text)) >= 0 && strstr(text, within);
+}
+
 void containment_clear(const Containment *containment) {
         (void) cgroup_dir_remove_below(containment->trees_fd);
 }

@@ -11,6 +11,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "util/macro.h"
 
@@ -46,6 +47,9 @@ int containment_kill(const Containment *containment);
 
 /* Is anybody in trees/? An answer that cannot be had is no. */
 bool containment_is_populated(const Containment *containment);
+
+/* Is this process in some tree? */
+bool containment_has(const Containment *containment, pid_t pid);
 
 /* Removes what is below trees/, which must be empty of processes. */
 void containment_clear(const Containment *containment);

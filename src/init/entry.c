@@ -54,7 +54,7 @@ void entry_set_ended(Entry *entry, int code, int status) {
 void entry_drop(Entry *entry) {
         entry->descriptor = safe_close(entry->descriptor);
         entry->exec_fd = safe_close(entry->exec_fd);
-        entry->news = 0;
+        entry->news &= 1U << NEWS_REFUSED; /* that was never this generation's */
         entry->pid = 0;
         entry->state = ENTRY_FREE;
 }

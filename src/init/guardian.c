@@ -197,6 +197,8 @@ static void guardian_main(Guardian *g, const Session *session, SpawnOrder *order
         if (getppid() != keeper)
                 return;
         (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
+        /* What is sent to the keeper's whole group must not end those who clean up after it. */
+        (void) setsid();
         close_all_but(keep, ELEMENTSOF(keep));
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
                 (void) dup2(session->null_fd, fd);

@@ -3,8 +3,10 @@
 /*
  * Instance
  *
- * An open file description lock, fcntl(2): it belongs to the descriptor, which is close-on-exec,
- * and is gone with the process however that ends. The pid in the file is for people.
+ * A lock of the process, fcntl(2) F_SETLK, and not one of the open file description: a child
+ * shares the latter until its exec, so that after a kill of the keeper a dying child would still
+ * hold it, and the next keeper would take itself for the second. It is lost with the first close
+ * of any descriptor of the file, and so the file is opened nowhere else.
  */
 
 #include <ctype.h>
@@ -16,7 +18,6 @@
 #include <sys/stat.h>
 
 #include "init/instance.h"
-#include "util/cgroup-dir.h"
 #include "util/macro.h"
 
 #define ADDRESS_MAX 512
@@ -117,28 +118,37 @@ static int open_directory(const char *path, int *ret_fd, struct stat *ret_stat) 
         return 0;
 }
 
+/* 1: *ret_holder has it. */
+static int try_lock(int fd, pid_t *ret_holder) {
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+        for (;;) {
+                lock.l_type = F_WRLCK;
+                if (fcntl(fd, F_SETLK, &lock) >= 0)
+                        return 0;
+                if (errno != EAGAIN && errno != EACCES)
+                        return -errno;
+                if (fcntl(fd, F_GETLK, &lock) < 0)
+                        return -errno;
+                /* It may have ended in between. */
+                if (lock.l_type != F_UNLCK) {
+                        *ret_holder = lock.l_pid;
+                        return 1;
+                }
+        }
+}
+
 static int take_lock(int directory_fd, int *ret_fd, pid_t *ret_holder) {
         _cleanup_close_ int fd =
                 openat(directory_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-        char text[16];
+        int r;
 
         if (fd < 0)
                 return -errno;
-        if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
-                if (errno != EAGAIN && errno != EACCES)
-                        return -errno;
-                if (kernel_file_read(directory_fd, "lock", text, sizeof(text)) < 0)
-                        text[0] = '\0';
-                *ret_holder = (pid_t) strtol(text, NULL, 10);
-                return 1;
-        }
-
-        (void) snprintf(text, sizeof(text), "%d\n", (int) getpid());
-        if (ftruncate(fd, 0) >= 0) /* a full disk is no reason not to start */
-                (void) !pwrite(fd, text, strlen(text), 0);
-        *ret_fd = TAKE_FD(fd);
-        return 0;
+        r = try_lock(fd, ret_holder);
+        if (r == 0)
+                *ret_fd = TAKE_FD(fd);
+        return r;
 }
 
 int instance_open(Instance *ret,

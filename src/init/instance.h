@@ -31,8 +31,8 @@ void instance_folder(char ret[static INSTANCE_FOLDER_MAX],
                      const char *address);
 
 /*
- * 0: this process is the supervisor; 1: *ret_holder is (0: not known). -ENOTDIR and -EPERM: the
- * folder is not a directory, or not ours.
+ * 0: this process is the supervisor; 1: *ret_holder is (0: not to be seen from here). -ENOTDIR and
+ * -EPERM: the folder is not a directory, or not ours.
  */
 int instance_open(Instance *ret,
                   const char *runtime_directory,

@@ -334,7 +334,7 @@ static void on_child_end(Keeper *k, const siginfo_t *info) {
         }
         if (!entry) {
                 /* An orphan. With cgroups its tree's end is its own; else a guardian has died. */
-                k->strangers = !k->setup->containment;
+                k->strangers = k->strangers || !k->setup->containment;
                 return;
         }
         read_exec_result(k, entry);
@@ -360,10 +360,12 @@ static void reap(Keeper *k) {
         k->reap_more = true;
 }
 
+/* Where cgroups contain, an orphan in one of them belongs to that tree, not to a guardian's. */
 static bool is_known_child(pid_t pid, void *userdata) {
         Keeper *k = userdata;
 
-        return pid == k->brain_pid || find_running(k, pid);
+        return pid == k->brain_pid || find_running(k, pid) ||
+               (k->setup->containment && containment_has(k->setup->containment, pid));
 }
 
 /*

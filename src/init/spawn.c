@@ -73,10 +73,12 @@ int session_take(Session *ret) {
 
         /* With 0, 1 or 2 closed, a descriptor of ours would become some child's output. */
         do {
-                session.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+                session.null_fd = open("/dev/null", O_RDWR);
                 if (session.null_fd < 0)
                         return -errno;
         } while (session.null_fd <= STDERR_FILENO);
+        if (fcntl(session.null_fd, F_SETFD, FD_CLOEXEC) < 0)
+                return -errno;
 
         if (getrlimit(RLIMIT_NOFILE, &session.nofile) < 0)
                 return -errno;

@@ -127,27 +127,28 @@ static char *file_name(const RotatedFile *file, uint32_t number, char name[stati
 
 static int file_rotate(RotatedFile *file) {
         char from[NAME_MAX_BYTES], to[NAME_MAX_BYTES];
-        uint32_t excess = file->max_files;
+        uint32_t last = file->max_files > 1 ? file->max_files - 1 : 0;
 
         file->fd = safe_close(file->fd);
 
-        if (file->max_files <= 1)
-                return unlink(file->path) < 0 && errno != ENOENT ? -errno : 0;
+        /*
+         * A former life may have been allowed more of them. And ext4 writes a file to the disk at
+         * once when it is renamed over another one (ext4(5), auto_da_alloc).
+         */
+        for (uint32_t i = last; unlink(file_name(file, i, to)) >= 0; i++)
+                continue;
+        if (errno != ENOENT)
+                return -errno;
 
-        for (uint32_t i = file->max_files - 1; i > 0; i--)
+        for (uint32_t i = last; i > 0; i--)
                 if (rename(file_name(file, i - 1, from), file_name(file, i, to)) < 0 &&
                     errno != ENOENT)
                         return -errno;
 
-        /* A former life may have been allowed more of them. */
-        while (unlink(file_name(file, excess, to)) >= 0)
-                excess++;
-
         return 0;
 }
 
-/* How many of the bytes belong into a file of that size; 0: it is full. Never 0 for an empty one.
- */
+/* How many of the bytes belong into a file of that size; 0: none, and never so for an empty one. */
 static size_t
 n_before_rotation(const RotatedFile *file, uint64_t size, const char *bytes, size_t n_bytes) {
         uint64_t room = file->max_size_bytes > size ? file->max_size_bytes - size : 0;

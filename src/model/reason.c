@@ -4,7 +4,7 @@
  * Reason
  *
  * A sentence is the words of a cause (a crash loop has those of its last failure), then what is
- * tried next, then the detail. No sentence names a sidecar but the one that would lack a subject:
+ * tried next. No sentence names a sidecar but the one that would lack a subject:
  * whoever reads it sees the name beside it.
  */
 
@@ -44,13 +44,17 @@ static char *exit_words(const SidecarSpec *spec, const Cause *cause) {
                            duration_say(uptime, cause->uptime_usec));
 }
 
-static char *start_words(const char *what, int error) {
-        const char *why = strerrordesc_np(error);
+/* What stood in the way of a start: the detail knows best, else the errno. */
+static char *start_words(const Cause *cause, const char *detail) {
+        const char *why = detail              ? detail
+                          : cause->error != 0 ? strerrordesc_np(cause->error)
+                                              : NULL;
 
-        return error != 0 && why ? format_text("%s: %s", what, why) : strdup(what);
+        return why ? format_text("could not be started: %s", why) : strdup("could not be started");
 }
 
-static char *cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code) {
+static char *
+cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const char *detail) {
         char uptime[DURATION_TEXT_MAX], timeout[DURATION_TEXT_MAX];
 
         duration_say(uptime, cause->uptime_usec);
@@ -73,10 +77,8 @@ static char *cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode
         case REASON_EXEC_FAILED:
         case REASON_BINARY_MISSING:
         case REASON_RESOURCES:
-                return start_words("could not be started", cause->error);
-
         case REASON_PORT_IN_USE:
-                return strdup("could not be started: its port is in use");
+                return start_words(cause, detail);
 
         case REASON_LOST:
                 return format_text("ended after %s, nobody saw how", uptime);
@@ -86,8 +88,8 @@ static char *cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode
         }
 }
 
-static char *crash_loop_words(const SidecarSpec *spec, const Cause *cause) {
-        _cleanup_free_ char *last = cause_words(spec, cause, cause->last);
+static char *crash_loop_words(const SidecarSpec *spec, const Cause *cause, const char *detail) {
+        _cleanup_free_ char *last = cause_words(spec, cause, cause->last, detail);
 
         if (!last)
                 return NULL;
@@ -100,21 +102,21 @@ static char *failure_text(const SidecarSpec *spec, const Lifecycle *l, const cha
         const Cause *cause = &l->cause;
         bool is_retried = cause->code == REASON_RESOURCES && l->backoff;
         _cleanup_free_ char *words = cause->code == REASON_CRASH_LOOP
-                                             ? crash_loop_words(spec, cause)
-                                             : cause_words(spec, cause, cause->code);
+                                             ? crash_loop_words(spec, cause, detail)
+                                             : cause_words(spec, cause, cause->code, detail);
 
         if (!words)
                 return NULL;
 
-        return format_text("%s%s%s%s%s", words, is_retried ? ", it is tried again" : "",
-                           detail ? " (" : "", detail ? detail : "", detail ? ")" : "");
+        return is_retried ? format_text("%s, it is tried again", words) : TAKE_PTR(words);
 }
 
 char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detail) {
         switch (lifecycle_reason_code(l)) {
 
         case REASON_NONE:
-                return l->exited ? cause_words(spec, &l->cause, REASON_EXIT_CODE) : strdup("");
+                return l->exited ? cause_words(spec, &l->cause, REASON_EXIT_CODE, NULL)
+                                 : strdup("");
 
         case REASON_REQUESTED:
                 return strdup("stopped on request");

@@ -13,6 +13,7 @@
 
 /*
  * A new string, "" where there is nothing to say, NULL where memory is out. detail: what only
- * others know of a failure (who holds the port, which places were tried), put in brackets; or NULL.
+ * others know of a start that failed (who holds the port, which places were tried), in place of
+ * the errno; or NULL.
  */
 char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detail);

@@ -36,8 +36,16 @@ Rig rig;
  * News that was not waited for yet. What the programs print comes by their pipes, and in no order
  * with what the keeper says of them: two kinds, each in its own order.
  */
-static char *news[NEWS_MAX]; /* NULL: it was taken */
+static struct {
+        char *text;
+        bool taken;
+} news[NEWS_MAX];
 static size_t n_news;
+
+static void forget_news(void) {
+        while (n_news > 0)
+                free(news[--n_news].text);
+}
 
 static const char *containment(void) {
         const char *wanted = getenv("CONTAINMENT");
@@ -46,7 +54,43 @@ static const char *containment(void) {
 }
 
 bool rig_is_cgroup(void) {
-        return streq(containment(), "cgroup");
+        return streq(containment(), "cgroup") || rig_is_delegated();
+}
+
+bool rig_is_delegated(void) {
+        return streq(containment(), "delegated");
+}
+
+static bool rig_is_nobody(void) {
+        return streq(containment(), "user") || rig_is_delegated();
+}
+
+const char *cgroup_file(const char *cgroup, const char *file) {
+        static char path[8192];
+        const char *mounted = access("/sys/fs/cgroup/unified", F_OK) == 0 ? "/sys/fs/cgroup/unified"
+                                                                          : "/sys/fs/cgroup";
+
+        (void) snprintf(path, sizeof(path), "%s%s%s", mounted, cgroup, file);
+        return path;
+}
+
+void write_file(const char *path, const char *text) {
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+        ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
+        ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
+        safe_close(fd);
+}
+
+/* The cgroup that is given to the ordinary user, with the files that systemd gives along. */
+static void delegate_cgroup(void) {
+        static const char *const files[] = { "", "/cgroup.procs", "/cgroup.threads",
+                                             "/cgroup.subtree_control" };
+        const char *name = strrchr(rig.directory, '/');
+
+        ck_assert_int_eq(mkdir(cgroup_file(name, ""), 0755), 0);
+        for (size_t i = 0; i < ELEMENTSOF(files); i++)
+                ck_assert_int_eq(chown(cgroup_file(name, files[i]), NOBODY, NOBODY), 0);
 }
 
 bool rig_is_possible(void) {
@@ -94,8 +138,10 @@ void rig_setup(void) {
         ck_assert_int_eq(chmod(rig.directory, 0755), 0);
         (void) snprintf(path, sizeof(path), "%s/run", rig.directory);
         ck_assert_int_eq(mkdir(path, 0700), 0);
-        if (streq(containment(), "user"))
+        if (rig_is_nobody())
                 ck_assert_int_eq(chown(path, NOBODY, NOBODY), 0);
+        if (rig_is_delegated())
+                delegate_cgroup();
         listen_for_brains();
 }
 
@@ -126,6 +172,9 @@ void rig_teardown(void) {
         rig.control_fd = safe_close(rig.control_fd);
         sweep();
         rig.listen_fd = safe_close(rig.listen_fd);
+        forget_news();
+        if (rig_is_delegated())
+                (void) rmdir(cgroup_file(strrchr(rig.directory, '/'), ""));
         remove_directory();
 }
 
@@ -152,7 +201,9 @@ pid_t rig_fork_keeper(int stderr_fd) {
                 return pid;
         if (streq(containment(), "reaper"))
                 hide_cgroups();
-        if (streq(containment(), "user"))
+        if (rig_is_delegated())
+                write_file(cgroup_file(strrchr(rig.directory, '/'), "/cgroup.procs"), "0");
+        if (rig_is_nobody())
                 become_nobody();
         /* Whatever becomes of the test, nothing is to be left of it. */
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -180,7 +231,7 @@ void rig_accept_brain(void) {
 
         ck_assert_msg(is_readable(rig.listen_fd, RIG_PATIENCE_MSEC), "no brain was started");
         rig.control_fd = safe_close(rig.control_fd);
-        n_news = 0;
+        forget_news();
         rig.control_fd = accept4(rig.listen_fd, NULL, NULL, SOCK_CLOEXEC);
         ck_assert_int_ge(rig.control_fd, 0);
         ck_assert_int_eq(
@@ -212,10 +263,11 @@ static char *receive(void) {
 
 static void keep(const char *text) {
         ck_assert_uint_lt(n_news, NEWS_MAX);
-        news[n_news++] = strdup(text);
+        news[n_news].text = strdup(text);
+        news[n_news++].taken = false;
 }
 
-static int command(const char *format, va_list args) {
+_printf_(1, 0) static int command(const char *format, va_list args) {
         char text[4096];
         const char *answer;
 
@@ -250,13 +302,15 @@ static bool is_printed(const char *text) {
         return startswith(text, "output ") || startswith(text, "closed ");
 }
 
-/* The next of one kind; it stays allocated as long as the test. */
+/* The next of one kind; it stays allocated as long as this brain lives. */
 static const char *next(bool printed) {
         for (size_t i = 0;; i++) {
                 if (i == n_news)
                         keep(receive());
-                if (news[i] && is_printed(news[i]) == printed)
-                        return TAKE_PTR(news[i]);
+                if (news[i].taken || is_printed(news[i].text) != printed)
+                        continue;
+                news[i].taken = true;
+                return news[i].text;
         }
 }
 

@@ -8,7 +8,8 @@
  * says is waited for by poll(2); that a process is gone is told by its pidfd and nothing else.
  *
  * The environment variable CONTAINMENT says how the keeper is set up: "cgroup" as it comes,
- * "reaper" in a mount namespace where cgroups are read-only, "user" as an ordinary user.
+ * "reaper" in a mount namespace where cgroups are read-only, "user" as an ordinary user,
+ * "delegated" as one who was given a cgroup, as service managers do it.
  */
 
 #include <stdbool.h>
@@ -34,6 +35,10 @@ void rig_setup(void);
 void rig_teardown(void);
 
 bool rig_is_cgroup(void);
+bool rig_is_delegated(void);
+/* Of a cgroup's path below the mount, or of a file in it. */
+const char *cgroup_file(const char *cgroup, const char *file);
+void write_file(const char *path, const char *text);
 
 /* Says why if it is not; then the program is to exit with RIG_SKIPPED. */
 bool rig_is_possible(void);

@@ -101,20 +101,33 @@ START_TEST(says_ready_when_the_brain_is_and_when_it_is_second) {
 END_TEST
 
 START_TEST(the_lock_names_its_holder) {
-        char path[128], text[16] = "";
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        char path[128];
         struct stat st;
-        FILE *file;
+        int fd;
 
         rig_start();
         (void) snprintf(path, sizeof(path), "%s/run/sidecard/lock", rig.directory);
-        file = fopen(path, "re");
-        ck_assert_ptr_nonnull(file);
-        ck_assert_ptr_nonnull(fgets(text, sizeof(text), file));
-        (void) fclose(file);
-        ck_assert_int_eq(atoi(text), rig.keeper_pid);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        ck_assert_int_eq(fcntl(fd, F_GETLK, &lock), 0);
+        ck_assert_int_eq(lock.l_type, F_WRLCK);
+        ck_assert_int_eq(lock.l_pid, rig.keeper_pid);
+        safe_close(fd);
         *strrchr(path, '/') = '\0';
         ck_assert_int_eq(stat(path, &st), 0);
         ck_assert_uint_eq(st.st_mode, S_IFDIR | 0700);
+}
+END_TEST
+
+/* The child that is between clone and exec must not hold what its keeper held. */
+START_TEST(a_killed_keeper_has_a_successor_at_once) {
+        for (int i = 0; i < 20; i++) {
+                rig_start();
+                rig_do("spawn a %s", child_path("sleeper"));
+                ck_assert_int_eq(kill(rig.keeper_pid, SIGKILL), 0);
+                (void) exit_status_of(rig.keeper_pid);
+        }
+        rig_start();
 }
 END_TEST
 
@@ -203,7 +216,7 @@ static int count_cgroups(const char *path) {
 }
 
 START_TEST(its_cgroups_go_with_it) {
-        char path[4096];
+        char path[8192];
 
         if (!rig_is_cgroup())
                 return;
@@ -211,10 +224,7 @@ START_TEST(its_cgroups_go_with_it) {
         (void) rig_spawn_child("a", "sleeper 0");
         (void) rig_wait("emptied a");
         rig_do("cgroup a");
-        (void) snprintf(path, sizeof(path), "%s%s",
-                        access("/sys/fs/cgroup/unified", F_OK) == 0 ? "/sys/fs/cgroup/unified"
-                                                                    : "/sys/fs/cgroup",
-                        rig_wait("cgroup "));
+        (void) snprintf(path, sizeof(path), "%s", cgroup_file(rig_wait("cgroup "), ""));
         *strrchr(path, '/') = '\0';
         ck_assert_int_eq(count_cgroups(path), 1);
         *strrchr(path, '/') = '\0';
@@ -251,6 +261,7 @@ int main(void) {
                 without_a_runtime_directory_it_says_so,
                 says_ready_when_the_brain_is_and_when_it_is_second,
                 the_lock_names_its_holder,
+                a_killed_keeper_has_a_successor_at_once,
                 a_folder_that_is_a_file_is_refused,
                 a_signal_to_the_keeper_is_an_order_to_the_brain,
                 a_signal_to_the_brain_goes_up_and_comes_down,

@@ -135,7 +135,7 @@ END_TEST
 
 START_TEST(an_exit_is_told_although_a_grandchild_stays) {
         rig_start();
-        (void) rig_spawn_child("a", "stubborn exit");
+        (void) rig_spawn_child("a", "stubborn 0");
         (void) rig_wait("exited a 1 0");
         ck_assert_int_eq(rig_ask("spawn a /bin/true"), -EBUSY);
         rig_do("kill a");
@@ -293,7 +293,7 @@ START_TEST(nothing_outlives_a_killed_keeper) {
         pinned[2] = pin(rig_spawn_child("b", "bootloader"));
         pinned[3] = pin(rig_wait_number("output b worker "));
         (void) snprintf(directory, sizeof(directory), "%s", rig_wait("output b directory "));
-        (void) rig_spawn_child("c", "stubborn exit");
+        (void) rig_spawn_child("c", "stubborn 0");
         pinned[4] = pin(rig_wait_number("output c grandchild "));
         pinned[5] = pin(rig.brain_pid);
 
@@ -305,11 +305,14 @@ START_TEST(nothing_outlives_a_killed_keeper) {
 END_TEST
 
 START_TEST(nothing_outlives_a_keeper_killed_under_load) {
-        int pinned[16];
+        int pinned[16], guardian_pidfd;
+        pid_t pid;
 
         rig_start();
-        (void) rig_spawn_child("bomb", "reforker 4");
+        pid = rig_spawn_child("bomb", "reforker 4");
         (void) rig_wait("output bomb running");
+        /* With cgroups it is the keeper; else it goes when there is nothing left to guard. */
+        guardian_pidfd = pin(parent_of(pid));
         for (size_t i = 0; i < ELEMENTSOF(pinned); i++) {
                 char name[16], beginning[64];
 
@@ -321,6 +324,7 @@ START_TEST(nothing_outlives_a_keeper_killed_under_load) {
         ck_assert_int_eq(kill(rig.keeper_pid, SIGKILL), 0);
         for (size_t i = 0; i < ELEMENTSOF(pinned); i++)
                 ck_assert_msg(is_gone(pinned[i], KEEPER_LOSS_MSEC), "number %zu is there", i);
+        ck_assert(is_gone(guardian_pidfd, KEEPER_LOSS_MSEC));
 }
 END_TEST
 
@@ -333,7 +337,7 @@ START_TEST(a_new_brain_comes_when_the_last_ones_trees_are_gone) {
 
                 pinned[0] = pin(rig_spawn_child("a", "stubborn"));
                 pinned[1] = pin(rig_wait_number("output a grandchild "));
-                (void) rig_spawn_child("b", "stubborn exit");
+                (void) rig_spawn_child("b", "stubborn 0");
                 pinned[2] = pin(rig_wait_number("output b grandchild "));
 
                 ck_assert_int_eq(kill(old, SIGKILL), 0);
@@ -349,25 +353,9 @@ END_TEST
 
 /* Cgroups alone */
 
-static char *cgroup_file(const char *cgroup, const char *file) {
-        static char path[8192];
-        const char *mount = access("/sys/fs/cgroup/unified", F_OK) == 0 ? "/sys/fs/cgroup/unified"
-                                                                        : "/sys/fs/cgroup";
-
-        (void) snprintf(path, sizeof(path), "%s%s%s", mount, cgroup, file);
-        return path;
-}
-
-static void write_file(const char *path, const char *text) {
-        int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-        ck_assert_msg(fd >= 0, "%s: %s", path, strerror(errno));
-        ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
-        safe_close(fd);
-}
-
 START_TEST(sub_cgroups_are_ended_and_removed) {
         char cgroup[4096], pid[16];
+        struct stat st;
         int pidfd;
 
         if (!rig_is_cgroup())
@@ -382,6 +370,9 @@ START_TEST(sub_cgroups_are_ended_and_removed) {
         for (int depth = 0; depth < 10; depth++) {
                 (void) strcat(cgroup, "/below");
                 ck_assert_int_eq(mkdir(cgroup_file(cgroup, ""), 0755), 0);
+                /* As if the tree had made it. */
+                ck_assert_int_eq(stat(cgroup_file(cgroup, "/.."), &st), 0);
+                ck_assert_int_eq(chown(cgroup_file(cgroup, ""), st.st_uid, st.st_gid), 0);
         }
         write_file(cgroup_file(cgroup, "/cgroup.procs"), pid);
 
@@ -448,6 +439,38 @@ START_TEST(what_is_not_ours_is_not_killed) {
 }
 END_TEST
 
+START_TEST(a_keeper_that_was_moved_away_uses_guardians) {
+        char pid[16];
+        int main_pidfd, grandchild_pidfd;
+        pid_t main_pid;
+
+        if (!rig_is_delegated())
+                return;
+        rig_start();
+        (void) rig_spawn_child("a", "stubborn");
+        (void) rig_wait("output a grandchild ");
+        (void) rig_spawn_child("c", "stubborn 0");
+        grandchild_pidfd = pin(rig_wait_number("output c grandchild "));
+
+        /* Out of its subtree it may not put anybody in there either, clone3(2) EACCES. */
+        (void) snprintf(pid, sizeof(pid), "%d", (int) rig.keeper_pid);
+        write_file(cgroup_file("/", "cgroup.procs"), pid);
+        main_pid = rig_spawn_child("b", "stubborn");
+        main_pidfd = pin(main_pid);
+        (void) rig_wait("output b grandchild ");
+        ck_assert_int_eq(rig_ask("pids b"), 2);
+        ck_assert_int_eq(rig_ask("pids a"), 2);
+
+        /* A lost guardian is the end of its own tree alone: c's orphan is in a cgroup. */
+        ck_assert_int_eq(kill(parent_of(main_pid), SIGKILL), 0);
+        (void) rig_wait("emptied b");
+        ck_assert(is_gone(main_pidfd, 0));
+        ck_assert(!is_gone(grandchild_pidfd, 0));
+        rig_do("kill a");
+        (void) rig_wait("emptied a");
+}
+END_TEST
+
 /* Guardians alone */
 
 START_TEST(a_guardians_death_is_its_trees_end) {
@@ -497,6 +520,7 @@ int main(void) {
                 a_frozen_cgroup_is_not_used_again,
                 a_frozen_tree_is_killed,
                 what_is_not_ours_is_not_killed,
+                a_keeper_that_was_moved_away_uses_guardians,
                 a_guardians_death_is_its_trees_end,
         };
 

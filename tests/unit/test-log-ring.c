@@ -161,6 +161,25 @@ START_TEST(lines_of_a_hundred_bytes_use_all_of_the_space) {
 }
 END_TEST
 
+START_TEST(a_line_is_in_one_piece_within_the_space) {
+        /* 545 bytes divide the space with a remainder of 544: one byte too few at its end. */
+        char text[546];
+        const char *space = NULL;
+
+        memset(text, 'x', sizeof(text));
+        text[545] = '\n';
+        for (uint64_t number = 100; number < 5000; number++) {
+                LogLine line;
+
+                log_ring_write(ring, LOG_STDOUT, 1, 7, text, sizeof(text));
+                line = get(number);
+                space = space ? space : line.bytes;
+                ck_assert(line.bytes >= space);
+                ck_assert(line.bytes + line.n_bytes <= space + LOG_RING_BYTES);
+        }
+}
+END_TEST
+
 /* Random tests. A line as it ought to be, drawn from nothing but its number. */
 
 static unsigned seed;
@@ -317,5 +336,6 @@ TEST_MAIN("log-ring",
           only_a_line_that_is_too_long_is_split_and_marked,
           a_reader_that_is_late_gets_the_oldest_there_is,
           lines_of_a_hundred_bytes_use_all_of_the_space,
+          a_line_is_in_one_piece_within_the_space,
           however_the_bytes_come_the_lines_are_the_same,
           the_oldest_lines_go_and_only_for_want_of_room)

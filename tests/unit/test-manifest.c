@@ -528,10 +528,11 @@ END_TEST
  * Files
  */
 
-static char folder[] = "/tmp/test-manifest-XXXXXX";
+static char folder[32];
 static char file[PATH_MAX], other[PATH_MAX];
 
 static void files_setup(void) {
+        strcpy(folder, "/tmp/test-manifest-XXXXXX");
         ck_assert_ptr_nonnull(mkdtemp(folder));
         (void) snprintf(file, sizeof(file), "%s/" APP ".json", folder);
         (void) snprintf(other, sizeof(other), "%s/other", folder);

@@ -34,9 +34,6 @@ END_TEST
 START_TEST(an_exit_is_told_by_its_code_and_age) {
         live_and_end(2345 * USEC_PER_MSEC, CLD_EXITED, 1);
         assert_reason("exited with code 1 after 2.3 s");
-        assert_reason_with("port 8001 is held by redis-server, pid 4242",
-                           "exited with code 1 after 2.3 s (port 8001 is held by redis-server, "
-                           "pid 4242)");
 }
 END_TEST
 
@@ -86,15 +83,15 @@ START_TEST(what_could_not_be_started_is_told_by_the_error) {
 
         go(FAR_REQUESTED);
         (void) fail_spawn(REASON_BINARY_MISSING, ENOENT, true);
-        assert_reason_with("tried /opt/web, /usr/bin/web",
-                           "could not be started: No such file or directory "
-                           "(tried /opt/web, /usr/bin/web)");
+        assert_reason_with("program web was not found; tried /opt/web, /usr/bin/web",
+                           "could not be started: "
+                           "program web was not found; tried /opt/web, /usr/bin/web");
 
         go(FAR_REQUESTED);
         (void) fail_spawn(REASON_PORT_IN_USE, 0, false);
         assert_reason_with("port 8001 is held by redis-server, pid 4242",
-                           "could not be started: its port is in use "
-                           "(port 8001 is held by redis-server, pid 4242)");
+                           "could not be started: "
+                           "port 8001 is held by redis-server, pid 4242");
 }
 END_TEST
 
@@ -131,9 +128,8 @@ START_TEST(x4_a_crash_loop_is_told_with_its_last_failure) {
         (void) start();
         (void) fail_spawn(REASON_RESOURCES, ENOMEM, false);
         (void) fail_spawn(REASON_RESOURCES, ENOMEM, false);
-        assert_reason_with("of 8 GiB 12 MiB are free",
-                           "gave up after 1 restart in a row: could not be started: "
-                           "Cannot allocate memory (of 8 GiB 12 MiB are free)");
+        assert_reason("gave up after 1 restart in a row: could not be started: "
+                      "Cannot allocate memory");
 }
 END_TEST
 

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Ports, from outside: contract P1 to P4.
+ */
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "calls.h"
+#include "log-lines.h"
+#include "test.h"
+
+static int listen_on(uint16_t port) {
+        const struct sockaddr_in address = {
+                .sin_family = AF_INET,
+                .sin_port = htons(port),
+                .sin_addr = { htonl(INADDR_LOOPBACK) },
+        };
+        int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+        ck_assert_int_eq(bind(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+        ck_assert_int_eq(listen(fd, 16), 0);
+        return fd;
+}
+
+/* A server of somebody else, listening when this returns. */
+static Process spawn_holder(uint16_t port) {
+        const char *argv[] = { TEST_CHILDREN "/http-server", NULL, NULL };
+        char number[8], line[64] = "";
+        ProcessSpec spec = { .argv = argv };
+        Process holder;
+        int ends[2];
+
+        (void) snprintf(number, sizeof(number), "%u", (unsigned int) port);
+        argv[1] = number;
+        ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+        spec.output_fd = ends[1];
+        holder = process_spawn(&spec);
+        (void) close(ends[1]);
+        ck_assert_int_gt(read(ends[0], line, sizeof(line) - 1), 0);
+        ck_assert(startswith(line, "listening"));
+        (void) close(ends[0]);
+        return holder;
+}
+
+static void assert_fact(const char *name, const char *fact, const char *wanted) {
+        _cleanup_free_ char *value = world_fact(world, name, fact);
+
+        ck_assert_msg(value, "No fact %s", fact);
+        ck_assert_str_eq(value, wanted);
+}
+
+START_TEST(p1_a_fixed_port_that_is_held_names_the_holder_and_is_tried_again) {
+        _cleanup_free_ char *reason = NULL;
+        uint16_t port = world_free_port();
+        Process holder = spawn_holder(port);
+        char number[16], pid[16];
+        const Change *change;
+
+        world_write_sidecars(world,
+                             "'web': {'command': ['@CHILDREN@/http-server', '{port}'],"
+                             " 'port': %u, 'restart': {'delay': '300ms', 'factor': 1}}",
+                             (unsigned int) port);
+        world_run(world);
+        (void) world_start(world, "web");
+        change = world_next(world, "web", "Starting/backoff");
+        reason = world_get_text(world, "web", "Reason");
+        (void) snprintf(number, sizeof(number), "%u", (unsigned int) port);
+        (void) snprintf(pid, sizeof(pid), "%d", (int) holder.pid);
+
+        ck_assert_str_eq(change->reason_code, "port-in-use");
+        ck_assert_msg(strstr(reason, number) && strstr(reason, pid) &&
+                              strstr(reason, "http-server"),
+                      "Reason: %s", reason);
+        assert_fact("web", "port", number);
+        assert_fact("web", "pid", pid);
+        assert_fact("web", "holder", "http-server");
+
+        process_signal(holder.pidfd, SIGKILL);
+        (void) process_reap(&holder);
+        world_wait_ready(world, "web");
+        ck_assert_uint_eq(world_get_port(world, "web", "http"), port);
+}
+END_TEST
+
+START_TEST(p1_with_reassign_it_moves_on) {
+        uint16_t port = world_free_port();
+        int holder = listen_on(port);
+
+        world_write_sidecars(world,
+                             "'web': {'command': ['@CHILDREN@/http-server', '{port}'], 'ports':"
+                             " {'http': {'port': %u, 'onConflict': 'reassign'}}}",
+                             (unsigned int) port);
+        world_run(world);
+        (void) world_start_ready(world, "web");
+
+        ck_assert_uint_ne(world_get_port(world, "web", "http"), port);
+        ck_assert_uint_eq(world_count(world, "web", "Starting/backoff"), 0);
+        (void) close(holder);
+}
+END_TEST
+
+START_TEST(p2_p4_auto_ports_are_outside_the_ephemeral_range_and_all_different) {
+        FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+        unsigned int low, high;
+        uint16_t ports[4];
+
+        ck_assert_ptr_nonnull(range);
+        ck_assert_int_eq(fscanf(range, "%u %u", &low, &high), 2);
+        (void) fclose(range);
+        world_write_sidecars(world, "'a': {'command': ['@CHILDREN@/http-server', '{port}'],"
+                                    " 'ports': {'http': 'auto', 'more': 'auto'},"
+                                    " 'readiness': {'tcp': {'port': 'http'}}},"
+                                    "'b': {'command': ['@CHILDREN@/http-server', '{port}'],"
+                                    " 'ports': {'http': 'auto', 'more': 'auto'},"
+                                    " 'readiness': {'tcp': {'port': 'http'}}}");
+        world_run(world);
+        (void) world_start_ready(world, "a");
+        (void) world_start_ready(world, "b");
+
+        ports[0] = world_get_port(world, "a", "http");
+        ports[1] = world_get_port(world, "a", "more");
+        ports[2] = world_get_port(world, "b", "http");
+        ports[3] = world_get_port(world, "b", "more");
+        for (size_t i = 0; i < ELEMENTSOF(ports); i++) {
+                ck_assert_uint_gt(ports[i], 0);
+                ck_assert_msg(ports[i] < low || ports[i] > high, "%u is ephemeral",
+                              (unsigned int) ports[i]);
+                for (size_t j = 0; j < i; j++)
+                        ck_assert_uint_ne(ports[i], ports[j]);
+        }
+}
+END_TEST
+
+static void run_auto_server(void) {
+        world_write_sidecars(world, "'web': {'command': ['@CHILDREN@/http-server', '{port}'],"
+                                    " 'port': 'auto', 'restart': {'delay': '1s'}}");
+        world_run(world);
+        (void) world_start_ready(world, "web");
+        (void) world_next(world, "web", "Running/ready");
+}
+
+START_TEST(p3_the_port_stays_over_automatic_restarts) {
+        _cleanup_free_ char *endpoint = NULL, *again = NULL;
+        uint16_t port;
+
+        run_auto_server();
+        port = world_get_port(world, "web", "http");
+        endpoint = world_get_text(world, "web", "Endpoint");
+        process_signal(world_open_main(world, "web"), SIGKILL);
+        (void) world_next(world, "web", "Starting/backoff");
+        (void) world_next(world, "web", "Running/ready");
+
+        again = world_get_text(world, "web", "Endpoint");
+        ck_assert_uint_eq(world_get_port(world, "web", "http"), port);
+        ck_assert_str_eq(again, endpoint);
+}
+END_TEST
+
+START_TEST(p3_an_auto_port_that_was_taken_meanwhile_moves) {
+        uint16_t port;
+        int holder;
+
+        run_auto_server();
+        port = world_get_port(world, "web", "http");
+        process_signal(world_open_main(world, "web"), SIGKILL);
+        (void) world_next(world, "web", "Starting/backoff");
+        holder = listen_on(port);
+        (void) world_next(world, "web", "Running/ready");
+
+        ck_assert_uint_ne(world_get_port(world, "web", "http"), port);
+        (void) close(holder);
+}
+END_TEST
+
+TEST_MAIN_TIMEOUT("ports",
+                  120,
+                  world_setup,
+                  world_teardown,
+                  p1_a_fixed_port_that_is_held_names_the_holder_and_is_tried_again,
+                  p1_with_reassign_it_moves_on,
+                  p2_p4_auto_ports_are_outside_the_ephemeral_range_and_all_different,
+                  p3_the_port_stays_over_automatic_restarts,
+                  p3_an_auto_port_that_was_taken_meanwhile_moves)

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Stop, from outside: contract T1 to T3 and X5. Each tree here is one that a plain kill of the
+ * main process would leave something of, and each test looks at every process of it.
+ */
+
+#include <dirent.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "calls.h"
+#include "log-lines.h"
+#include "test.h"
+
+/* At the answer of Wait("stopped") all is proven gone: nothing is waited for here. */
+static void stop_and_assert_all_gone(const char *name, size_t least) {
+        int tree[16];
+        size_t n = world_open_tree(world, name, tree, ELEMENTSOF(tree));
+
+        ck_assert_uint_ge(n, least);
+        world_stop(world, name);
+        for (size_t i = 0; i < n; i++)
+                ck_assert_msg(process_is_gone(tree[i], 0), "Process %zu of %zu lives", i + 1, n);
+        ck_assert_str_eq(world_state(world, name), "Stopped/stopped");
+        ck_assert_int_eq(world_get_number(world, name, "MainPID"), 0);
+}
+
+/* Lets time go by, by the daemon's own clock: nothing is ever written to that log again. */
+static void let_pass(const char *quiet, uint64_t usec) {
+        uint64_t until = clock_monotonic_usec() + usec;
+        LogQuery query = { .has_after = true, .wait_usec = usec };
+
+        do {
+                _cleanup_(log_page_clear) LogPage page = log_query(world, quiet, query);
+
+                query.after = page.next;
+        } while (clock_monotonic_usec() < until);
+}
+
+static size_t count_unpacked(void) {
+        _cleanup_free_ char *path = NULL;
+        const struct dirent *entry;
+        size_t n = 0;
+        DIR *directory;
+
+        ck_assert_int_ge(asprintf(&path, "%s/tmp", world->dir), 0);
+        directory = opendir(path);
+        ck_assert_ptr_nonnull(directory);
+        while ((entry = readdir(directory)))
+                n += startswith(entry->d_name, "_MEI");
+        (void) closedir(directory);
+        return n;
+}
+
+START_TEST(t1_a_bootloader_is_asked_alone_and_can_clean_up) {
+        world_write_sidecars(world, "'packed': {'command': ['@CHILDREN@/bootloader',"
+                                    " '@CHILDREN@/http-server', '{port}'], 'port': 'auto'}");
+        world_run(world);
+        (void) world_start_ready(world, "packed");
+        ck_assert_uint_eq(count_unpacked(), 1);
+
+        stop_and_assert_all_gone("packed", 2);
+        ck_assert_uint_eq(count_unpacked(), 0);
+}
+END_TEST
+
+START_TEST(t2_a_grandchild_that_ignores_all_and_left_its_session_is_gone_too) {
+        _cleanup_free_ char *line = NULL;
+        int grandchild;
+
+        world_write_sidecars(world, "'stubborn': {'command': ['@CHILDREN@/stubborn'],"
+                                    " 'stop': {'timeout': '500ms'}}");
+        world_run(world);
+        (void) world_start_ready(world, "stubborn");
+        grandchild = process_open(log_await_pid(world, "stubborn", "grandchild "));
+        line = log_await(world, "stubborn", "main process");
+
+        stop_and_assert_all_gone("stubborn", 2);
+        ck_assert(process_is_gone(grandchild, 0));
+}
+END_TEST
+
+START_TEST(t2_status_keeps_its_word_until_the_tree_is_empty) {
+        world_write_sidecars(world, "'stubborn': {'command': ['@CHILDREN@/stubborn'],"
+                                    " 'stop': {'timeout': '500ms'}}");
+        world_run(world);
+        (void) world_start_ready(world, "stubborn");
+        (void) world_next(world, "stubborn", "Running/ready");
+        world_stop(world, "stubborn");
+
+        ck_assert_str_eq(world_next(world, "stubborn", "Running/stopping")->reason_code,
+                         "requested");
+        ck_assert_str_eq(world_next(world, "stubborn", "Stopped/stopped")->reason_code,
+                         "requested");
+}
+END_TEST
+
+START_TEST(t2_one_whose_main_process_is_gone_is_ended_to_the_last_grandchild) {
+        pid_t grandchild, found[8];
+
+        /* "always" holds it in backoff, so what is left of the tree goes under that word. */
+        world_write_sidecars(world, "'left': {'command': ['@CHILDREN@/stubborn', '0'], 'restart':"
+                                    " {'policy': 'always', 'delay': '1m'}}");
+        world_run(world);
+        (void) world_start(world, "left");
+        grandchild = log_await_pid(world, "left", "grandchild ");
+        (void) world_next(world, "left", "Starting/backoff");
+
+        world_stop(world, "left");
+        ck_assert_int_gt(grandchild, 0);
+        /* The keeper and the brain. */
+        ck_assert_uint_eq(processes_find(world->mark, world->home, found, ELEMENTSOF(found)), 2);
+}
+END_TEST
+
+START_TEST(t1_a_stopped_process_is_continued_and_ends_in_time) {
+        int64_t signal_number;
+        int pidfd;
+
+        world_write_sidecars(world, "'frozen': {'command': ['sleep', '1000'],"
+                                    " 'stop': {'timeout': '50s'}}");
+        world_run(world);
+        (void) world_start_ready(world, "frozen");
+        pidfd = world_open_main(world, "frozen");
+        process_signal(pidfd, SIGSTOP);
+
+        /* Within WORLD_PATIENCE only if it was not the timeout that ended it. */
+        stop_and_assert_all_gone("frozen", 1);
+        signal_number = world_get_number(world, "frozen", "ExitSignal");
+        ck_assert_int_eq(signal_number, SIGTERM);
+}
+END_TEST
+
+START_TEST(t1_the_signal_is_the_manifest_s) {
+        _cleanup_free_ char *line = NULL;
+
+        world_write_sidecars(world, "'polite': {'command': ['/bin/sh', '-c',"
+                                    " 'trap \\'echo interrupted; exit 0\\' INT; echo set;"
+                                    " while :; do sleep 0.05; done'],"
+                                    " 'stop': {'signal': 'SIGINT'}}");
+        world_run(world);
+        (void) world_start_ready(world, "polite");
+        line = log_await(world, "polite", "set");
+        free(TAKE_PTR(line));
+        world_stop(world, "polite");
+
+        line = log_await(world, "polite", "interrupted");
+        ck_assert_int_eq(world_get_number(world, "polite", "ExitCode"), 0);
+}
+END_TEST
+
+START_TEST(the_option_kill_asks_nobody) {
+        world_write_sidecars(world, "'packed': {'command': ['@CHILDREN@/bootloader', 'sleep',"
+                                    " '1000'], 'stop': {'timeout': '1m'}}");
+        world_run(world);
+        (void) world_start_ready(world, "packed");
+        (void) world_next(world, "packed", "Running/ready");
+        world_ask_to_stop(world, "packed", true);
+        (void) world_next(world, "packed", "Stopped/stopped");
+
+        ck_assert_int_eq(world_get_number(world, "packed", "ExitSignal"), SIGKILL);
+}
+END_TEST
+
+START_TEST(the_option_kill_ends_a_stop_that_takes_its_time) {
+        _cleanup_free_ char *line = NULL;
+
+        world_write_sidecars(world, "'slow': {'command': ['/bin/sh', '-c', 'trap : TERM; echo set;"
+                                    " while :; do sleep 0.05; done'], 'stop': {'timeout': '10m'}}");
+        world_run(world);
+        (void) world_start_ready(world, "slow");
+        line = log_await(world, "slow", "set");
+        world_ask_to_stop(world, "slow", false);
+        (void) world_next(world, "slow", "Running/stopping");
+        world_ask_to_stop(world, "slow", true);
+
+        (void) world_next(world, "slow", "Stopped/stopped");
+        ck_assert_int_eq(world_get_number(world, "slow", "ExitSignal"), SIGKILL);
+}
+END_TEST
+
+START_TEST(t3_a_process_that_is_not_ours_is_untouched) {
+        const char *const argv[] = { "sleep", "1000", NULL };
+        char *const environment[] = { (char *) "PATH=/usr/bin:/bin", NULL };
+        Process stranger = process_spawn(&(ProcessSpec){ .argv = argv, .envp = environment });
+
+        world_write_sidecars(world, "'same': {'command': ['sleep', '1000']},"
+                                    "'stubborn': {'command': ['@CHILDREN@/stubborn'],"
+                                    " 'stop': {'timeout': '100ms'}}");
+        world_run(world);
+        (void) world_start_ready(world, "same");
+        (void) world_start_ready(world, "stubborn");
+        world_stop(world, "same");
+        world_stop(world, "stubborn");
+        world_end(world);
+
+        ck_assert(!process_is_gone(stranger.pidfd, 0));
+        process_signal(stranger.pidfd, SIGKILL);
+        (void) process_reap(&stranger);
+}
+END_TEST
+
+START_TEST(x5_a_stop_in_the_middle_of_starting_is_followed_by_no_spawn) {
+        world_write_sidecars(world, "'quiet': {'command': ['sleep', '1000']},"
+                                    "'deaf': {'command': ['sleep', '1000'], 'port': 'auto',"
+                                    " 'restart': {'delay': '50ms', 'jitter': 0}}");
+        world_run(world);
+        (void) world_start_ready(world, "quiet");
+
+        /* Once right behind the Start, when it may not even be spawned, and once while probing. */
+        (void) world_start(world, "deaf");
+        world_stop(world, "deaf");
+        ck_assert_str_eq(world_state(world, "deaf"), "Stopped/stopped");
+        (void) world_start(world, "deaf");
+        (void) world_next(world, "deaf", "Starting/probing");
+        stop_and_assert_all_gone("deaf", 1);
+
+        let_pass("quiet", 500 * USEC_PER_MSEC);
+        ck_assert_str_eq(world_state(world, "deaf"), "Stopped/stopped");
+        ck_assert_uint_le(world_count(world, "deaf", "Starting/spawning"), 2);
+        ck_assert_uint_eq(world_count(world, "deaf", "Starting/backoff"), 0);
+}
+END_TEST
+
+START_TEST(x5_a_stop_in_backoff_ends_there) {
+        world_write_sidecars(world, "'quiet': {'command': ['sleep', '1000']},"
+                                    "'crasher': {'command': ['/bin/sh', '-c', 'exit 3'],"
+                                    " 'restart': {'delay': '400ms', 'jitter': 0}}");
+        world_run(world);
+        (void) world_start_ready(world, "quiet");
+        (void) world_start(world, "crasher");
+        (void) world_next(world, "crasher", "Starting/backoff");
+        world_stop(world, "crasher");
+        ck_assert_int_eq(world_get_number(world, "crasher", "NextRestartTimestamp"), 0);
+
+        let_pass("quiet", 900 * USEC_PER_MSEC);
+        ck_assert_str_eq(world_state(world, "crasher"), "Stopped/stopped");
+        ck_assert_uint_eq(world_count(world, "crasher", "Starting/spawning"), 1);
+}
+END_TEST
+
+START_TEST(a_stop_of_what_failed_makes_it_stopped) {
+        world_write_sidecars(world, "'once': {'command': ['/bin/sh', '-c', 'exit 3'],"
+                                    " 'restart': 'no'}");
+        world_run(world);
+        (void) world_start(world, "once");
+        (void) world_next(world, "once", "Failed/failed");
+
+        world_stop(world, "once");
+        ck_assert_str_eq(world_state(world, "once"), "Stopped/stopped");
+}
+END_TEST
+
+START_TEST(what_is_down_stays_so) {
+        world_write_sidecars(world, "'one': {'command': ['sleep', '1000']}");
+        world_run(world);
+        world_stop(world, "one");
+        ck_assert_uint_eq(world_count(world, "one", "Starting/spawning"), 0);
+        ck_assert(startswith(world_state(world, "one"), "Stopped/"));
+}
+END_TEST
+
+START_TEST(a_start_while_it_stops_is_the_next_generation) {
+        _cleanup_free_ char *line = NULL;
+        uint64_t first, second;
+
+        world_write_sidecars(world,
+                             "'slow': {'command': ['/bin/sh', '-c', 'trap : TERM; echo set;"
+                             " while :; do sleep 0.05; done'], 'stop': {'timeout': '500ms'}}");
+        world_run(world);
+        first = world_start_ready(world, "slow");
+        (void) world_next(world, "slow", "Running/ready");
+        line = log_await(world, "slow", "set");
+        world_ask_to_stop(world, "slow", false);
+        second = world_start(world, "slow");
+
+        ck_assert_uint_gt(second, first);
+        ck_assert_uint_eq(world_next(world, "slow", "Running/ready")->generation, second);
+        world_ask_to_stop(world, "slow", true);
+}
+END_TEST
+
+START_TEST(restart_is_a_stop_and_a_start) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ char *path = sidecar_path("web");
+        uint64_t first, second;
+        int pidfd;
+
+        world_write_sidecars(world, "'web': {'command': ['@CHILDREN@/http-server', '{port}'],"
+                                    " 'port': 'auto'}");
+        world_run(world);
+        first = world_start_ready(world, "web");
+        (void) world_next(world, "web", "Running/ready");
+        pidfd = world_open_main(world, "web");
+
+        ck_assert_int_ge(world_call(world, path, "Sidecar", "Restart", NULL, &reply, "a{sv}", 0),
+                         0);
+        ck_assert_int_gt(sd_bus_message_read(reply, "t", &second), 0);
+        ck_assert_uint_gt(second, first);
+        ck_assert_uint_eq(world_next(world, "web", "Running/ready")->generation, second);
+        ck_assert(process_is_gone(pidfd, 0));
+        ck_assert_uint_eq(world_count(world, "web", "Starting/backoff"), 0);
+}
+END_TEST
+
+TEST_MAIN_TIMEOUT("stop",
+                  120,
+                  world_setup,
+                  world_teardown,
+                  t1_a_bootloader_is_asked_alone_and_can_clean_up,
+                  t2_a_grandchild_that_ignores_all_and_left_its_session_is_gone_too,
+                  t2_status_keeps_its_word_until_the_tree_is_empty,
+                  t2_one_whose_main_process_is_gone_is_ended_to_the_last_grandchild,
+                  t1_a_stopped_process_is_continued_and_ends_in_time,
+                  t1_the_signal_is_the_manifest_s,
+                  the_option_kill_asks_nobody,
+                  the_option_kill_ends_a_stop_that_takes_its_time,
+                  t3_a_process_that_is_not_ours_is_untouched,
+                  x5_a_stop_in_the_middle_of_starting_is_followed_by_no_spawn,
+                  x5_a_stop_in_backoff_ends_there,
+                  a_stop_of_what_failed_makes_it_stopped,
+                  what_is_down_stays_so,
+                  a_start_while_it_stops_is_the_next_generation,
+                  restart_is_a_stop_and_a_start)
