@@ -282,10 +282,13 @@ static bool port_is_blocked_by_browsers(uint16_t port) {
         return false;
 }
 
-/* Also refuses what is bound and does not listen yet, which sock_diag does not list. */
+/*
+ * Also refuses what sock_diag does not list: what is bound and does not listen yet, and where
+ * connections of a former life linger in TIME_WAIT, which a server without SO_REUSEADDR cannot
+ * have.
+ */
 static bool port_can_be_bound(uint16_t port) {
         _cleanup_close_ int fd = -1;
-        const int yes = 1;
         const struct sockaddr_in address = {
                 .sin_family = AF_INET,
                 .sin_port = htons(port),
@@ -293,9 +296,7 @@ static bool port_can_be_bound(uint16_t port) {
         };
 
         fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        /* As servers do: connections of a former life that linger in TIME_WAIT do not count. */
-        return fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) >= 0 &&
-               bind(fd, (const struct sockaddr *) &address, sizeof(address)) >= 0;
+        return fd >= 0 && bind(fd, (const struct sockaddr *) &address, sizeof(address)) >= 0;
 }
 
 /* 1: take it; 0: not this one. */
