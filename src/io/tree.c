@@ -319,6 +319,8 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
                 return r;
         tree->generation = spec->generation;
         tree->state = TREE_REQUESTED;
+        if (tree->cgroup)
+                cgroup_mark(tree->cgroup);
         return 0;
 }
 
