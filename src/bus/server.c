@@ -3,8 +3,10 @@
 /*
  * Server
  *
- * Core's observer: what happens is noted, and told once at the end of the loop's turn. Only
- * StatusChanged leaves at once, since each change of status is to be told, in order.
+ * Core's observer: what happens is noted, and told once at the end of the loop's turn. Each change
+ * of status is told, in order, so those are signals at once; they leave when the handler in which
+ * they happened has returned, before anything else. In the midst of it the bus daemon, woken for
+ * each, would take the processor from a restart that is under way.
  */
 
 #include "bus/app-object.h"
@@ -17,6 +19,7 @@
 #include "util/log.h"
 #include "util/strv.h"
 
+#define PRIORITY_STATUS (-20) /* before what sidecars write, and before the bus */
 #define PRIORITY_FLUSH 10
 
 static void emit_added(const Server *server, char *path) {
@@ -56,16 +59,64 @@ static void on_sidecar_removed(Sidecar *sidecar, void *userdata) {
         sidecar_object_free(sidecar->userdata);
 }
 
+void server_tell_statuses(Server *server) {
+        for (size_t i = 0; i < server->n_statuses; i++) {
+                (void) sd_bus_send(server->bus, server->statuses[i], NULL);
+                sd_bus_message_unref(server->statuses[i]);
+        }
+
+        server->statuses = (free(server->statuses), NULL);
+        server->n_statuses = 0;
+}
+
+static int on_tell_statuses(sd_event_source *source _unused_, void *userdata) {
+        server_tell_statuses(userdata);
+        return 0;
+}
+
+/* Takes the signal over. */
+static int note_status(Server *server, sd_bus_message *signal) {
+        sd_bus_message **grown =
+                reallocarray(server->statuses, server->n_statuses + 1, sizeof(sd_bus_message *));
+
+        if (!grown) {
+                sd_bus_message_unref(signal);
+                return -ENOMEM;
+        }
+
+        server->statuses = grown;
+        server->statuses[server->n_statuses++] = signal;
+        return sd_event_source_set_enabled(server->status_teller, SD_EVENT_ONESHOT);
+}
+
+static int make_status(sd_bus_message **ret, Server *server, const Sidecar *s, uint64_t seq) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
+        _cleanup_free_ char *path = path_of_sidecar(s);
+        const Lifecycle *life = &s->life;
+        int r;
+
+        if (!path)
+                return -ENOMEM;
+        r = sd_bus_message_new_signal(server->bus, &signal, path, INTERFACE_SIDECAR,
+                                      "StatusChanged");
+        if (r >= 0)
+                r = sd_bus_message_append(signal, "tssst", seq, status_to_string(life->status),
+                                          sub_state_to_string(life->sub_state),
+                                          reason_code_to_string(lifecycle_reason_code(life)),
+                                          life->generation);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(signal);
+        return 0;
+}
+
 static void on_status(Sidecar *sidecar, uint64_t seq, void *userdata) {
         Server *server = userdata;
-        _cleanup_free_ char *path = path_of_sidecar(sidecar);
-        const Lifecycle *life = &sidecar->life;
+        sd_bus_message *signal;
 
-        if (server->bus && path)
-                (void) sd_bus_emit_signal(
-                        server->bus, path, INTERFACE_SIDECAR, "StatusChanged", "tssst", seq,
-                        status_to_string(life->status), sub_state_to_string(life->sub_state),
-                        reason_code_to_string(lifecycle_reason_code(life)), life->generation);
+        if (server->bus && make_status(&signal, server, sidecar, seq) >= 0)
+                (void) note_status(server, signal);
 
         if (sidecar->app->userdata)
                 app_object_mark(sidecar->app->userdata);
@@ -174,6 +225,13 @@ int server_new(Server **ret, Supervisor *supervisor) {
                 r = sd_event_source_set_priority(server->flusher, PRIORITY_FLUSH);
         if (r >= 0)
                 r = sd_event_source_set_enabled(server->flusher, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_defer(supervisor->event, &server->status_teller, on_tell_statuses,
+                                       server);
+        if (r >= 0)
+                r = sd_event_source_set_priority(server->status_teller, PRIORITY_STATUS);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(server->status_teller, SD_EVENT_OFF);
         if (r < 0)
                 return r;
 
@@ -200,6 +258,8 @@ Server *server_free(Server *server) {
         owners_free(server);
         free_objects(server->supervisor);
         sd_event_source_disable_unref(server->flusher);
+        sd_event_source_disable_unref(server->status_teller);
+        server_tell_statuses(server); /* of the end, after which there is no turn */
         sender_filter_free(server->senders);
         sd_bus_flush_close_unref(server->bus);
         free(server);

@@ -27,6 +27,9 @@ struct Server {
         Supervisor *supervisor;
         SenderFilter *senders;
         bool has_name;
+        sd_event_source *status_teller; /* before all else in the next turn: tells of statuses */
+        sd_bus_message **statuses;      /* StatusChanged that are to be sent, the oldest first */
+        size_t n_statuses;
         sd_event_source *flusher; /* once a turn, after all else: tells what has changed */
         SidecarObject *dirty;     /* SidecarObject::next_dirty */
         AppObject *dirty_apps;    /* AppObject::next_dirty */
@@ -43,6 +46,9 @@ DEFINE_CLEANUP(Server, server_free);
  * keeper is told. Losing the bus ends everything in order.
  */
 int server_connect(Server *server);
+
+/* Sends each StatusChanged that is due: before anybody is told more than they say. */
+void server_tell_statuses(Server *server);
 
 /* Each adds its vtables to Server::bus. */
 int server_add_manager(Server *server);

@@ -30,8 +30,11 @@ static void unlink_waiter(Waiter *waiter) {
 
 /* True: it has answered and is gone. */
 static bool try_answer(Waiter *waiter, bool is_late) {
-        int r = waiter->answer(waiter, is_late);
+        int r;
 
+        /* Or the caller would be told the outcome first, and then what led to it. */
+        server_tell_statuses(waiter->server);
+        r = waiter->answer(waiter, is_late);
         if (r == 0)
                 return false;
         if (r < 0)

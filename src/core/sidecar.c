@@ -24,11 +24,13 @@
 
 #define TIMER_ACCURACY_USEC 1000
 
+/* Only jitter hangs on it, so what the kernel is asked for is a seed: each step rolls once. */
 static uint32_t roll(void) {
-        uint32_t number = 0;
+        static uint32_t number;
 
-        /* Only jitter hangs on it: without entropy it is merely less jittery. */
-        (void) !getrandom(&number, sizeof(number), GRND_NONBLOCK);
+        if (number == 0)
+                (void) !getrandom(&number, sizeof(number), GRND_NONBLOCK);
+        number = number * 1664525 + 1013904223; /* a linear congruential generator */
         return number;
 }
 
@@ -75,11 +77,15 @@ static void tell_changed(Sidecar *s) {
 
 /* Status words of the log are those of the bus, so that one can search for either. */
 static void log_status(const Sidecar *s, const Step *step) {
-        _cleanup_free_ char *reason = sidecar_reason(s);
+        _cleanup_free_ char *reason = NULL;
         int level = step->status == STATUS_FAILED          ? LOG_ERR
                     : step->sub_state == SUB_STATE_BACKOFF ? LOG_WARNING
                                                            : LOG_DEBUG;
 
+        if (level > log_get_max_level())
+                return;
+
+        reason = sidecar_reason(s);
         log_at(level, "[%s] %s/%s%s%s", sidecar_name(s), status_to_string(step->status),
                sub_state_to_string(step->sub_state), reason && *reason ? ": " : "",
                reason ? reason : "");

@@ -106,16 +106,21 @@ int cgroup_new(Cgroup **ret, int trees_fd, const char *trees_path, const char *l
         cgroup->leaf = strdup(leaf);
         if (!cgroup->leaf)
                 return -ENOMEM;
-        /* Our mark is the keeper's; where there is none the kernel cannot do it. */
-        (void) fgetxattr(trees_fd, CGROUP_MARK_XATTR, cgroup->mark, CGROUP_MARK_MAX - 1);
-
         r = make_leaf(cgroup);
         if (r < 0)
                 return r;
-        if (cgroup->mark[0] != '\0')
-                cgroup_dir_mark(cgroup->fd, cgroup->mark);
         *ret = TAKE_PTR(cgroup);
         return 0;
+}
+
+/* Our mark is the keeper's; where there is none the kernel cannot do it. */
+void cgroup_mark(Cgroup *cgroup) {
+        if (cgroup->mark[0] != '\0')
+                return;
+
+        (void) fgetxattr(cgroup->trees_fd, CGROUP_MARK_XATTR, cgroup->mark, CGROUP_MARK_MAX - 1);
+        if (cgroup->mark[0] != '\0')
+                cgroup_dir_mark(cgroup->fd, cgroup->mark);
 }
 
 Cgroup *cgroup_free(Cgroup *cgroup) {

@@ -19,6 +19,8 @@ typedef struct Cgroup Cgroup;
 
 /* Makes the directory leaf; an old one of that name goes first. */
 int cgroup_new(Cgroup **ret, int trees_fd, const char *trees_path, const char *leaf);
+/* Marks it as ours, for cgroup_kill(): once, and apart, since no start need wait for it. */
+void cgroup_mark(Cgroup *cgroup);
 Cgroup *cgroup_free(Cgroup *cgroup); /* the directory stays */
 DEFINE_CLEANUP(Cgroup, cgroup_free);
 

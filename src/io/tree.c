@@ -319,6 +319,8 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
                 return r;
         tree->generation = spec->generation;
         tree->state = TREE_REQUESTED;
+        if (tree->cgroup)
+                cgroup_mark(tree->cgroup);
         return 0;
 }
 
@@ -353,6 +355,9 @@ int tree_signal_all(Tree *tree, int signal) {
         _cleanup_(pid_list_done) PidList list = { 0 };
         int r;
 
+        /* As most often when a main has ended: one read instead of a walk through directories. */
+        if (tree->cgroup && cgroup_is_populated(tree->cgroup) == 0)
+                return 0;
         r = list_pids(tree, &list);
         if (r < 0)
                 return r;

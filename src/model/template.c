@@ -221,6 +221,16 @@ write_all(FILE *out, const char *text, const TemplateValues *values, char **ret_
         }
 }
 
+static int copy_plain(char **ret, const char *text) {
+        char *copy = strdup(text);
+
+        if (!copy)
+                return -ENOMEM;
+
+        *ret = copy;
+        return 0;
+}
+
 int template_expand(char **ret,
                     const char *text,
                     const TemplateValues *values,
@@ -230,6 +240,10 @@ int template_expand(char **ret,
         size_t size;
         FILE *out;
         int r;
+
+        /* Nearly all texts are, and a stream is the most expensive part of a start. */
+        if (!strchr(text, '{'))
+                return copy_plain(ret, text);
 
         out = open_memstream(&filled, &size);
         if (!out)

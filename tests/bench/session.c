@@ -27,6 +27,8 @@ static _Noreturn void run_child(const char *const argv[], const char *log, int c
         int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
         (void) prctl(PR_SET_PDEATHSIG, SIGTERM);
+        /* As services are; and the scheduler gives each session its own share: sched(7). */
+        (void) setsid();
         if (dup2(null_fd, STDIN_FILENO) >= 0 && dup2(log_fd, STDOUT_FILENO) >= 0 &&
             dup2(log_fd, STDERR_FILENO) >= 0 &&
             (control_fd < 0 || (control_fd == CONTROL_FD ? fcntl(control_fd, F_SETFD, 0)
