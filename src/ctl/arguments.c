@@ -152,71 +152,75 @@ static int parse_since(Arguments *arguments) {
                         optarg);
 }
 
-/* One option of a verb; its bit goes to given. */
-static int parse_option(Arguments *arguments, int letter) {
+/* Which bit an option is, and the flag that it sets where it has no value. */
+static const struct {
+        int letter;
+        OptionBit bit;
+        size_t flag; /* 0: it has a value; no flag stands at the front of Arguments */
+} option_bits[] = {
+        { LETTER_JSON, OPTION_JSON, offsetof(Arguments, json) },
+        { LETTER_NO_WAIT, OPTION_NO_WAIT, offsetof(Arguments, no_wait) },
+        { LETTER_DRY_RUN, OPTION_DRY_RUN, offsetof(Arguments, dry_run) },
+        { 'f', OPTION_FOLLOW, offsetof(Arguments, follow) },
+        { LETTER_TIMEOUT, OPTION_TIMEOUT, 0 },
+        { 'n', OPTION_LINES, 0 },
+        { LETTER_SINCE, OPTION_SINCE, 0 },
+        { LETTER_STREAM, OPTION_STREAM, 0 },
+        { 'o', OPTION_OUTPUT, 0 },
+        { 's', OPTION_SIGNAL, 0 },
+        { LETTER_WHOM, OPTION_WHOM, 0 },
+        { LETTER_FOR, OPTION_FOR, 0 },
+};
+
+static int parse_value(Arguments *arguments, int letter) {
         static const char *const streams[] = { "stdout", "stderr", "supervisor", NULL };
         static const char *const whoms[] = { "main", "all", NULL };
         static const char *const conditions[] = { "ready", "stopped", "settled", NULL };
 
         switch (letter) {
 
-        case LETTER_JSON:
-                arguments->given |= OPTION_JSON;
-                arguments->json = true;
-                return 0;
-
-        case LETTER_NO_WAIT:
-                arguments->given |= OPTION_NO_WAIT;
-                arguments->no_wait = true;
-                return 0;
-
         case LETTER_TIMEOUT:
-                arguments->given |= OPTION_TIMEOUT;
                 return parse_timeout(arguments, optarg);
 
-        case 'f':
-                arguments->given |= OPTION_FOLLOW;
-                arguments->follow = true;
-                return 0;
-
         case 'n':
-                arguments->given |= OPTION_LINES;
                 return parse_lines(arguments, optarg);
 
         case LETTER_SINCE:
-                arguments->given |= OPTION_SINCE;
                 return parse_since(arguments);
 
         case LETTER_STREAM:
-                arguments->given |= OPTION_STREAM;
                 return parse_choice(&arguments->stream, "stream", streams);
 
         case 'o':
-                arguments->given |= OPTION_OUTPUT;
                 return parse_format(arguments);
 
         case 's':
-                arguments->given |= OPTION_SIGNAL;
                 return parse_signal(arguments, optarg);
 
         case LETTER_WHOM:
-                arguments->given |= OPTION_WHOM;
                 return parse_choice(&arguments->whom, "whom", whoms);
 
-        case LETTER_FOR:
-                arguments->given |= OPTION_FOR;
-                return parse_choice(&arguments->condition, "for", conditions);
-
-        case LETTER_DRY_RUN:
-                arguments->given |= OPTION_DRY_RUN;
-                arguments->dry_run = true;
-                return 0;
-
         default:
-                /* getopt_long(3) has said what is wrong. */
-                (void) fputs("Try: sidecarctl --help\n", stderr);
-                return EXIT_USAGE;
+                return parse_choice(&arguments->condition, "for", conditions);
         }
+}
+
+static int parse_option(Arguments *arguments, int letter) {
+        for (size_t i = 0; i < ELEMENTSOF(option_bits); i++) {
+                if (option_bits[i].letter != letter)
+                        continue;
+
+                arguments->given |= option_bits[i].bit;
+                if (option_bits[i].flag == 0)
+                        return parse_value(arguments, letter);
+
+                *(bool *) ((char *) arguments + option_bits[i].flag) = true;
+                return 0;
+        }
+
+        /* getopt_long(3) has said what is wrong. */
+        (void) fputs("Try: sidecarctl --help\n", stderr);
+        return EXIT_USAGE;
 }
 
 /* The name of some option that was given and that the verb does not take. */

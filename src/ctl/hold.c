@@ -32,7 +32,6 @@ typedef struct Hold {
 
 static int new_hold_call(const Hold *hold, sd_bus_message **ret) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-        const char *only[] = { hold->target->name, NULL };
         _cleanup_free_ char *reason = NULL;
         int r;
 
@@ -43,9 +42,9 @@ static int new_hold_call(const Hold *hold, sd_bus_message **ret) {
         if (r >= 0)
                 r = sd_bus_message_append(call, "ss", hold->target->app, reason);
         if (r >= 0)
-                r = hold->target->name
-                            ? sd_bus_message_append(call, "a{sv}", 1, "sidecars", "as", 1, only[0])
-                            : sd_bus_message_append(call, "a{sv}", 0);
+                r = hold->target->name ? sd_bus_message_append(call, "a{sv}", 1, "sidecars", "as",
+                                                               1, hold->target->name)
+                                       : sd_bus_message_append(call, "a{sv}", 0);
         if (r < 0)
                 return r;
 

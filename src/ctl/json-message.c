@@ -10,72 +10,73 @@
 #include "ctl/json-message.h"
 #include "util/macro.h"
 
+typedef union Basic {
+        const char *text;
+        uint64_t t;
+        int64_t x;
+        uint32_t u;
+        int32_t i; /* of booleans and descriptors, too */
+        uint16_t q;
+        int16_t n;
+        uint8_t y;
+        double d;
+} Basic;
+
+static int write_number(JsonWriter *writer, char type, const Basic *value) {
+        switch (type) {
+
+        case 't':
+                json_unsigned(writer, value->t);
+                return 1;
+
+        case 'x':
+                json_signed(writer, value->x);
+                return 1;
+
+        case 'u':
+                json_unsigned(writer, value->u);
+                return 1;
+
+        case 'i':
+        case 'h':
+                json_signed(writer, value->i);
+                return 1;
+
+        case 'q':
+                json_unsigned(writer, value->q);
+                return 1;
+
+        case 'n':
+                json_signed(writer, value->n);
+                return 1;
+
+        case 'y':
+                json_unsigned(writer, value->y);
+                return 1;
+
+        case 'd':
+                json_double(writer, value->d);
+                return 1;
+
+        default:
+                return -EBADMSG;
+        }
+}
+
 static int write_basic(JsonWriter *writer, sd_bus_message *message, char type) {
-        union {
-                const char *text;
-                uint64_t t;
-                int64_t x;
-                uint32_t u;
-                int32_t i; /* of booleans and descriptors, too */
-                uint16_t q;
-                int16_t n;
-                uint8_t y;
-                double d;
-        } value;
+        Basic value;
         int r;
 
         r = sd_bus_message_read_basic(message, type, &value);
         if (r < 0)
                 return r;
 
-        switch (type) {
-
-        case 's':
-        case 'o':
-        case 'g':
+        if (type == 's' || type == 'o' || type == 'g')
                 json_string(writer, value.text);
-                break;
-
-        case 't':
-                json_unsigned(writer, value.t);
-                break;
-
-        case 'x':
-                json_signed(writer, value.x);
-                break;
-
-        case 'u':
-                json_unsigned(writer, value.u);
-                break;
-
-        case 'i':
-        case 'h':
-                json_signed(writer, value.i);
-                break;
-
-        case 'q':
-                json_unsigned(writer, value.q);
-                break;
-
-        case 'n':
-                json_signed(writer, value.n);
-                break;
-
-        case 'y':
-                json_unsigned(writer, value.y);
-                break;
-
-        case 'd':
-                json_double(writer, value.d);
-                break;
-
-        case 'b':
+        else if (type == 'b')
                 json_bool(writer, value.i);
-                break;
-
-        default:
-                return -EBADMSG;
-        }
+        else
+                return write_number(writer, type, &value);
 
         return 1;
 }

@@ -60,18 +60,16 @@ static int print_problem(const Problem *problem, sd_bus *bus, const char *app, c
         if (r < 0)
                 return r;
 
-        if (asprintf(&text,
-                     "%s: the manifest is broken, what was in force before stays so: %s%s%s "
-                     "(sidecarctl check %s)",
-                     app, problem->pointer, *problem->pointer ? ": " : "", problem->message,
-                     file) < 0)
+        if (asprintf(&text, "%s%s%s", problem->pointer, *problem->pointer ? ": " : "",
+                     problem->message) < 0)
                 return -ENOMEM;
-
         visible = text_make_visible(text);
         if (!visible)
                 return -ENOMEM;
 
-        (void) puts(visible);
+        (void) printf("\n%s: its manifest is broken; what was in force stays so\n  %s\n"
+                      "  sidecarctl check %s\n",
+                      app, visible, file);
         return 0;
 }
 

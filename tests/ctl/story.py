@@ -105,13 +105,13 @@ class Listing(Story):
         self.assertNotIn("\033", text)
 
     def test_list_is_aligned(self):
-        lines = [line for line in self.run_ok("list").splitlines() if not line.startswith("org.")]
+        lines = self.run_ok("list").split("\n\n")[0].splitlines()
         column = lines[0].index("STATUS")
         for line in lines[1:]:
             self.assertRegex(line[column:], "^(Stopped|Running|Starting|Failed) ")
 
     def test_list_tells_of_a_broken_manifest_and_what_to_do(self):
-        self.assertRegex(self.run_ok("list"), r"org.example.Broken: .*/sidecars/x/command: .*sidecarctl check /")
+        self.assertRegex(self.run_ok("list"), r"(?s)org.example.Broken: .*/sidecars/x/command: .*sidecarctl check /")
         [app] = self.session.json("list")["Apps"]
         self.assertEqual(app["Id"], "org.example.Broken")
         self.assertEqual(app["LoadError"][0], "/sidecars/x/command")
