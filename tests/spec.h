@@ -45,3 +45,19 @@ static inline SidecarSpec spec_make(void) {
         spec_succeed_on(&spec, 0);
         return spec;
 }
+
+/* A health check by tcp, with the schema's times. */
+static inline LivenessSpec liveness_make(uint32_t failures, bool restart) {
+        LivenessSpec liveness = {
+                .probe = {
+                        .kind = PROBE_TCP,
+                        .port_number = 8001,
+                        .timeout_usec = 2 * USEC_PER_SEC,
+                        .interval_usec = 10 * USEC_PER_SEC,
+                },
+                .failures = failures,
+                .restart = restart,
+        };
+
+        return liveness;
+}

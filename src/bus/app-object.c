@@ -3,16 +3,14 @@
 /*
  * AppObject
  *
- * The properties of an app. Its methods, which act on all of its sidecars at once, come with holds
- * and modes.
+ * The properties of an app; its methods are in app-methods.c.
  */
 
+#include "bus/app-methods.h"
 #include "bus/app-object.h"
-#include "bus/error.h"
 #include "bus/path.h"
 #include "bus/vtable.h"
-
-#define MODE_DEFAULT "default" /* contract M4: without "modes" there is one, that wants all */
+#include "core/goals.h"
 
 static int append_string(sd_bus_message *reply, const char *value) {
         return sd_bus_message_append_basic(reply, 's', value ? value : "");
@@ -20,6 +18,16 @@ static int append_string(sd_bus_message *reply, const char *value) {
 
 static const char *manifest_path(const App *app) {
         return app->manifest ? app->manifest->path : app->error.path;
+}
+
+static int append_modes(sd_bus_message *reply, const App *app) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        for (size_t i = 0; r >= 0 && app->manifest && i < app->manifest->n_modes; i++)
+                r = append_string(reply, app->manifest->modes[i].name);
+
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 DEFINE_GETTER(get_id, App, app, append_string(reply, app->id));
@@ -38,13 +46,17 @@ DEFINE_GETTER(get_load_error,
                                     app->error.message ? app->error.message : ""));
 DEFINE_GETTER(get_status, App, app, append_string(reply, status_to_string(app_status(app))));
 
-/* What holds, drop-ins and modes will fill. */
+DEFINE_GETTER(get_mode, App, app, append_string(reply, app->mode));
+DEFINE_GETTER(get_modes, App, app, append_modes(reply, app));
+DEFINE_GETTER(get_mode_result,
+              App,
+              app,
+              append_string(reply, mode_result_to_string(app->mode_result)));
+DEFINE_GETTER(get_server_url, App, app, append_string(reply, app_server_url(app)));
+
+/* A manifest can come with a hold, and drop-ins over it, in a later release. */
 DEFINE_GETTER(get_transient, App, app, sd_bus_message_append(reply, "b", 0));
 DEFINE_GETTER(get_drop_ins, App, app, sd_bus_message_append(reply, "as", 0));
-DEFINE_GETTER(get_mode, App, app, append_string(reply, MODE_DEFAULT));
-DEFINE_GETTER(get_modes, App, app, sd_bus_message_append(reply, "as", 1, MODE_DEFAULT));
-DEFINE_GETTER(get_mode_result, App, app, append_string(reply, "done"));
-DEFINE_GETTER(get_server_url, App, app, append_string(reply, ""));
 
 static int append_sidecars(sd_bus_message *reply, const App *app) {
         int r;
@@ -65,11 +77,11 @@ DEFINE_GETTER(get_sidecars, App, app, append_sidecars(reply, app));
 
 static const sd_bus_vtable app_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{st}", generations), method_not_supported, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_not_supported, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{st}", generations), method_not_supported, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode, "a{sv}", options), SD_BUS_RESULT("a(sss)", plan), method_not_supported, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Wait", SD_BUS_ARGS("s", condition, "t", timeout_usec), SD_BUS_RESULT("a{sa{sv}}", sidecars), method_not_supported, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{st}", generations), method_app_start, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, method_app_stop, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{st}", generations), method_app_restart, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode, "a{sv}", options), SD_BUS_RESULT("a(sss)", plan), method_app_set_mode, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Wait", SD_BUS_ARGS("s", condition, "t", timeout_usec), SD_BUS_RESULT("a{sa{sv}}", sidecars), method_app_wait, UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("ModeChanged",
                                 SD_BUS_ARGS("s", old_mode, "s", new_mode, "s", result), 0),
@@ -137,13 +149,13 @@ void app_object_flush(AppObject *object) {
         if (path && status != object->told_status)
                 (void) sd_bus_emit_properties_changed(object->server->bus, path, INTERFACE_APP,
                                                       "Status", NULL);
-        if (path && object->load_state_changed)
-                (void) sd_bus_emit_properties_changed(object->server->bus, path, INTERFACE_APP,
-                                                      "ManifestPath", "LoadState", "LoadError",
-                                                      "Sidecars", NULL);
+        if (path && object->is_changed)
+                (void) sd_bus_emit_properties_changed(
+                        object->server->bus, path, INTERFACE_APP, "ManifestPath", "LoadState",
+                        "LoadError", "Sidecars", "Mode", "Modes", "ModeResult", "ServerUrl", NULL);
 
         object->told_status = status;
-        object->load_state_changed = false;
+        object->is_changed = false;
 }
 
 static int find_app(sd_bus *bus _unused_,

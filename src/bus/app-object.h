@@ -15,7 +15,7 @@ struct AppObject {
         Server *server;
         App *app;
         Status told_status;
-        bool load_state_changed;
+        bool is_changed; /* more than Status */
         bool is_dirty;
         AppObject *next_dirty;
 };

@@ -12,6 +12,7 @@
 
 #define ERROR_NO_SUCH_APP "org.sidecard.Sidecars1.Error.NoSuchApp"
 #define ERROR_NO_SUCH_SIDECAR "org.sidecard.Sidecars1.Error.NoSuchSidecar"
+#define ERROR_NO_SUCH_MODE "org.sidecard.Sidecars1.Error.NoSuchMode"
 #define ERROR_START_FAILED "org.sidecard.Sidecars1.Error.StartFailed"
 #define ERROR_NOT_RUNNING "org.sidecard.Sidecars1.Error.NotRunning"
 #define ERROR_SHUTTING_DOWN "org.sidecard.Sidecars1.Error.ShuttingDown"

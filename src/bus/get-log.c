@@ -34,11 +34,11 @@ static int read_query(sd_bus_message *call, LogQuery *ret, sd_bus_error *ret_err
         LogQuery query = { .n_newest = UINT32_MAX };
         bool has_after = false, has_lines = false;
         const Option options[] = {
-                { "after", 't', &query.after, &has_after },
-                { "lines", 'u', &query.n_newest, &has_lines },
-                { "stream", 's', &query.stream, NULL },
-                { "generation", 't', &query.generation, NULL },
-                { "wait-usec", 't', &query.wait_usec, NULL },
+                { "after", "t", &query.after, &has_after },
+                { "lines", "u", &query.n_newest, &has_lines },
+                { "stream", "s", &query.stream, NULL },
+                { "generation", "t", &query.generation, NULL },
+                { "wait-usec", "t", &query.wait_usec, NULL },
         };
         int r;
 
@@ -153,7 +153,8 @@ send_reply(sd_bus_message *call, const LogRing *ring, const LogQuery *query, uin
 }
 
 static int answer(Waiter *waiter, bool is_late) {
-        const LogRing *ring = waiter->sidecar->ring;
+        const Sidecar *sidecar = waiter->subject;
+        const LogRing *ring = sidecar->ring;
         LogQuery query = { 0 };
         uint64_t n_matches;
         int r;
@@ -175,7 +176,7 @@ static int answer(Waiter *waiter, bool is_late) {
 int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         const Sidecar *sidecar = userdata;
         const SidecarObject *object = sidecar->userdata;
-        Waiter spec = { .sidecar = sidecar, .answer = answer };
+        Waiter spec = { .subject = sidecar, .answer = answer };
         LogQuery query = { 0 };
         int r;
 

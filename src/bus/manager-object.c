@@ -7,6 +7,8 @@
  */
 
 #include "bus/error.h"
+#include "bus/get-events.h"
+#include "bus/hold-methods.h"
 #include "bus/options.h"
 #include "bus/path.h"
 #include "bus/server.h"
@@ -104,8 +106,8 @@ static int method_list_sidecars(sd_bus_message *message, void *userdata, sd_bus_
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const Server *server = userdata;
         const char *app_id = NULL, *status = NULL;
-        const Option options[] = { { "app", 's', &app_id, NULL },
-                                   { "status", 's', &status, NULL } };
+        const Option options[] = { { "app", "s", &app_id, NULL },
+                                   { "status", "s", &status, NULL } };
         int r;
 
         r = options_read(message, options, ELEMENTSOF(options), ret_error);
@@ -174,8 +176,7 @@ DEFINE_GETTER(get_containment,
               server,
               sd_bus_message_append(reply, "s", containment(server)));
 
-/* Holds come with the next release; until then there is none. */
-DEFINE_GETTER(get_holds, Server, server, sd_bus_message_append(reply, "aa{sv}", 0));
+DEFINE_GETTER(get_holds, Server, server, holds_append(reply, server->supervisor));
 
 /* clang-format off */
 
@@ -184,9 +185,9 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetApp", SD_BUS_ARGS("s", app_id), SD_BUS_RESULT("o", app), method_get_app, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetSidecar", SD_BUS_ARGS("s", app_id, "s", name), SD_BUS_RESULT("o", sidecar), method_get_sidecar, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListSidecars", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(ssssuo)", sidecars), method_list_sidecars, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Hold", SD_BUS_ARGS("s", app_id, "s", reason, "a{sv}", options), SD_BUS_RESULT("o", app), method_not_supported, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", app_id), SD_BUS_NO_RESULT, method_not_supported, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("GetEvents", SD_BUS_ARGS("t", after, "a{sv}", options), SD_BUS_RESULT("aa{sv}", events, "t", last), method_not_supported, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Hold", SD_BUS_ARGS("s", app_id, "s", reason, "a{sv}", options), SD_BUS_RESULT("o", app), method_hold, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", app_id), SD_BUS_NO_RESULT, method_release, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetEvents", SD_BUS_ARGS("t", after, "a{sv}", options), SD_BUS_RESULT("aa{sv}", events, "t", last), method_get_events, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", problems), method_reload, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Dump", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", state), method_not_supported, UNPRIVILEGED),
 

@@ -17,6 +17,19 @@ static const Option *find(const Option *options, size_t n_options, const char *n
         return NULL;
 }
 
+/* An option given twice counts as the last one says. */
+static int read_strings(sd_bus_message *message, char ***strv) {
+        int r;
+
+        r = sd_bus_message_enter_container(message, 'v', "as");
+        if (r < 0)
+                return r;
+
+        *strv = strv_free(*strv);
+        r = sd_bus_message_read_strv(message, strv);
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
 static int read_one(sd_bus_message *message,
                     const Option *options,
                     size_t n_options,
@@ -37,14 +50,15 @@ static int read_one(sd_bus_message *message,
         r = sd_bus_message_peek_type(message, NULL, &contents);
         if (r < 0)
                 return r;
-        if (contents[0] != option->type || contents[1] != '\0')
+        if (!streq(contents, option->type))
                 return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "Option %s must be of type '%c', not '%s'", name,
+                                         "Option %s must be of type '%s', not '%s'", name,
                                          option->type, contents);
 
         if (option->given)
                 *option->given = true;
-        return sd_bus_message_read(message, "v", contents, option->value);
+        return streq(contents, "as") ? read_strings(message, option->value)
+                                     : sd_bus_message_read(message, "v", contents, option->value);
 }
 
 int options_read(sd_bus_message *message,

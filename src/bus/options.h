@@ -16,8 +16,8 @@
 
 typedef struct Option {
         const char *name;
-        char type;   /* 'b' into an int, 's' into a const char * borrowed from the message, 't', 'u'
-                      */
+        /* "b" into an int, "t", "u", "s" borrowed from the message, "as" into a new strv */
+        const char *type;
         void *value; /* written only if the option is given */
         bool *given; /* or NULL */
 } Option;

@@ -9,6 +9,7 @@
  * pidfd is held, it was not reused in between.
  */
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -37,9 +38,11 @@ typedef struct Sender {
         sd_bus_message *parked[PARKED_PER_SENDER_MAX];
         size_t n_parked;
         sd_bus_slot *question;
+        char *label;
+
+        /* who it is; kept, because the process is pinned only as long as its pidfd is */
         pid_t pid;
         int pidfd;
-        char *label;
 } Sender;
 
 struct SenderFilter {
@@ -51,12 +54,12 @@ struct SenderFilter {
 
 static void sender_forget_question(Sender *sender) {
         sender->question = sd_bus_slot_unref(sender->question);
-        sender->pidfd = safe_close(sender->pidfd);
         sender->label = (free(sender->label), NULL);
 }
 
 static void sender_clear(Sender *sender) {
         sender_forget_question(sender);
+        safe_close(sender->pidfd);
         for (size_t i = 0; i < sender->n_parked; i++)
                 sd_bus_message_unref(sender->parked[i]);
         free(sender->name);
@@ -320,4 +323,20 @@ SenderFilter *sender_filter_free(SenderFilter *filter) {
                 sender_clear(&filter->senders[i]);
         free(filter);
         return NULL;
+}
+
+int sender_filter_pin(SenderFilter *filter, const char *name, pid_t *ret_pid, int *ret_pidfd) {
+        const Sender *sender = find(filter, name);
+        int fd;
+
+        if (!sender || sender->pidfd < 0)
+                return -ESRCH;
+
+        fd = fcntl(sender->pidfd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return -errno;
+
+        *ret_pid = sender->pid;
+        *ret_pidfd = fd;
+        return 0;
 }

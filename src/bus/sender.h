@@ -12,6 +12,8 @@
  * Nothing in here waits: every question to the bus is asynchronous.
  */
 
+#include <sys/types.h>
+
 #include <systemd/sd-bus.h>
 
 #include "util/macro.h"
@@ -21,3 +23,6 @@ typedef struct SenderFilter SenderFilter;
 int sender_filter_new(SenderFilter **ret, sd_bus *bus);
 SenderFilter *sender_filter_free(SenderFilter *filter);
 DEFINE_CLEANUP(SenderFilter, sender_filter_free);
+
+/* The process behind a name that has called: its pid, and a new pidfd. -ESRCH: not known. */
+int sender_filter_pin(SenderFilter *filter, const char *name, pid_t *ret_pid, int *ret_pidfd);

@@ -10,6 +10,8 @@
  */
 
 #include "bus/app-object.h"
+#include "bus/hold-methods.h"
+#include "bus/owner.h"
 #include "bus/path.h"
 #include "bus/server.h"
 #include "bus/sidecar-object.h"
@@ -41,6 +43,7 @@ static void on_app_added(App *app, void *userdata) {
 }
 
 static void on_app_removed(App *app, void *userdata) {
+        waiters_dismiss(userdata, app);
         emit_removed(userdata, path_of_app(app));
         app_object_free(app->userdata);
 }
@@ -124,6 +127,7 @@ static void on_sidecar_changed(Sidecar *sidecar, void *userdata) {
                 sidecar_object_mark(sidecar->userdata);
 
         waiters_wake(userdata, sidecar);
+        waiters_wake(userdata, sidecar->app);
 }
 
 static void on_app_changed(App *app, void *userdata _unused_) {
@@ -132,8 +136,37 @@ static void on_app_changed(App *app, void *userdata _unused_) {
         if (!object)
                 return;
 
-        object->load_state_changed = true;
+        object->is_changed = true;
         app_object_mark(object);
+}
+
+static void on_event(void *userdata) {
+        Server *server = userdata;
+
+        waiters_wake(server, server->supervisor->events);
+}
+
+static void on_mode(App *app, void *userdata) {
+        Server *server = userdata;
+        _cleanup_free_ char *path = path_of_app(app);
+
+        if (server->bus && path)
+                (void) sd_bus_emit_signal(server->bus, path, INTERFACE_APP, "ModeChanged", "sss",
+                                          app->former_mode ? app->former_mode : "", app->mode,
+                                          mode_result_to_string(app->mode_result));
+}
+
+static void on_holds(void *userdata) {
+        Server *server = userdata;
+
+        owners_prune(server);
+        if (server->bus)
+                (void) sd_bus_emit_properties_changed(server->bus, PATH_MANAGER, INTERFACE_MANAGER,
+                                                      "Holds", NULL);
+}
+
+static void on_hold_lost(const Hold *hold, void *userdata) {
+        hold_tell_lost(userdata, hold);
 }
 
 static void on_log(Sidecar *sidecar, void *userdata) {
@@ -148,6 +181,10 @@ static const SupervisorObserver observer = {
         .on_status = on_status,
         .on_sidecar_changed = on_sidecar_changed,
         .on_app_changed = on_app_changed,
+        .on_event = on_event,
+        .on_mode = on_mode,
+        .on_holds = on_holds,
+        .on_hold_lost = on_hold_lost,
         .on_log = on_log,
 };
 
@@ -218,6 +255,7 @@ Server *server_free(Server *server) {
                 return NULL;
 
         waiters_free(server);
+        owners_free(server);
         free_objects(server->supervisor);
         sd_event_source_disable_unref(server->flusher);
         sd_event_source_disable_unref(server->status_teller);

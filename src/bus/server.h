@@ -17,6 +17,7 @@
 #include "core/supervisor.h"
 
 typedef struct Server Server;
+typedef struct Owner Owner;
 typedef struct Waiter Waiter;
 typedef struct AppObject AppObject;
 typedef struct SidecarObject SidecarObject;
@@ -33,6 +34,7 @@ struct Server {
         SidecarObject *dirty;     /* SidecarObject::next_dirty */
         AppObject *dirty_apps;    /* AppObject::next_dirty */
         Waiter *waiters;          /* Waiter::next */
+        Owner *owners;            /* Owner::next */
 };
 
 int server_new(Server **ret, Supervisor *supervisor);

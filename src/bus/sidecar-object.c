@@ -16,6 +16,7 @@
 #include "bus/sidecar-object.h"
 #include "bus/vtable.h"
 #include "bus/waiter.h"
+#include "core/goals.h"
 #include "io/cmdline.h"
 #include "util/strv.h"
 
@@ -46,13 +47,14 @@ static int reply_generation(sd_bus_message *message,
 static int method_start(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         Sidecar *s = userdata;
         uint64_t generation = 0;
-        int r;
+        int no_deps = false, r;
+        const Option options[] = { { "no-deps", "b", &no_deps, NULL } };
 
-        r = options_read(message, NULL, 0, ret_error);
+        r = options_read(message, options, ELEMENTSOF(options), ret_error);
         if (r < 0)
                 return r;
 
-        r = sidecar_start(s, &generation);
+        r = app_start_one(s->app, s, no_deps, &generation);
         return reply_generation(message, s, r, generation, ret_error);
 }
 
@@ -71,7 +73,7 @@ static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error 
 
 static int method_stop(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         int kill = false;
-        const Option options[] = { { "kill", 'b', &kill, NULL } };
+        const Option options[] = { { "kill", "b", &kill, NULL } };
         int r;
 
         r = options_read(message, options, ELEMENTSOF(options), ret_error);
@@ -123,7 +125,8 @@ static int reply_state(sd_bus_message *call, const Sidecar *s) {
         return r < 0 ? r : 1;
 }
 
-static int reply_impossible(sd_bus_message *call, const Sidecar *s, const char *name) {
+int sidecar_reply_impossible(sd_bus_message *call, const Sidecar *s, WaitVerdict verdict) {
+        const char *name = verdict == WAIT_START_FAILED ? ERROR_START_FAILED : ERROR_NOT_RUNNING;
         _cleanup_free_ char *reason = sidecar_reason(s);
         bool has_reason = reason && *reason;
         int r;
@@ -134,22 +137,13 @@ static int reply_impossible(sd_bus_message *call, const Sidecar *s, const char *
 }
 
 static int answer_wait(Waiter *waiter, bool is_late) {
-        const Sidecar *s = waiter->sidecar;
+        const Sidecar *s = waiter->subject;
+        WaitVerdict verdict = lifecycle_wait(&s->life, waiter->condition, waiter->generation);
 
-        switch (lifecycle_wait(&s->life, waiter->condition, waiter->generation)) {
+        if (verdict == WAIT_START_FAILED || verdict == WAIT_NOT_RUNNING)
+                return sidecar_reply_impossible(waiter->call, s, verdict);
 
-        case WAIT_HOLDS:
-                return reply_state(waiter->call, s);
-
-        case WAIT_START_FAILED:
-                return reply_impossible(waiter->call, s, ERROR_START_FAILED);
-
-        case WAIT_NOT_RUNNING:
-                return reply_impossible(waiter->call, s, ERROR_NOT_RUNNING);
-
-        default:
-                return is_late ? reply_state(waiter->call, s) : 0;
-        }
+        return verdict == WAIT_PENDING && !is_late ? 0 : reply_state(waiter->call, s);
 }
 
 /* Generation 0: the one wanted now, which is the next one while this one is being ended. */
@@ -161,7 +155,7 @@ static uint64_t generation_wanted_now(const Sidecar *s, WaitCondition condition)
 
 static int method_wait(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         const Sidecar *s = userdata;
-        Waiter spec = { .sidecar = s, .answer = answer_wait };
+        Waiter spec = { .subject = s, .answer = answer_wait };
         const char *condition;
         uint64_t timeout_usec;
         int r;

@@ -61,8 +61,11 @@ int property_get_sidecar(sd_bus *bus,
                          void *userdata,
                          sd_bus_error *ret_error);
 
-/* Appends a{sv}: what Wait tells of a sidecar. with_path for App.Wait, which has it too. */
+/* Appends a{sv}: what Wait tells of a sidecar. */
 int sidecar_append_details(sd_bus_message *reply, const Sidecar *sidecar);
+
+/* Answers a Wait that can no longer come true, with the reason. Positive, or an error. */
+int sidecar_reply_impossible(sd_bus_message *call, const Sidecar *sidecar, WaitVerdict verdict);
 
 /* Appends a{sq}: named ports in force. */
 int sidecar_append_ports(sd_bus_message *reply, const Sidecar *sidecar);

@@ -15,6 +15,7 @@
 static Waiter *waiter_free(Waiter *waiter) {
         sd_event_source_disable_unref(waiter->timer);
         sd_bus_message_unref(waiter->call);
+        strv_free(waiter->names);
         free(waiter);
         return NULL;
 }
@@ -58,22 +59,29 @@ static size_t count_of_sender(const Server *server, const char *sender) {
         return n;
 }
 
+/* Every failure from here on takes the waiter with it. */
+static int arm(Waiter *waiter, uint64_t timeout_usec) {
+        if (timeout_usec == 0)
+                timeout_usec = WAIT_DEFAULT_USEC;
+        if (timeout_usec > USEC_INFINITY / 2)
+                timeout_usec = USEC_INFINITY / 2;
+
+        return sd_event_add_time_relative(waiter->server->supervisor->event, &waiter->timer,
+                                          CLOCK_MONOTONIC, timeout_usec, 0, on_late, waiter);
+}
+
 int waiter_new(Server *server,
                sd_bus_message *call,
                const Waiter *spec,
                uint64_t timeout_usec,
                sd_bus_error *ret_error) {
-        Waiter *waiter;
+        Waiter *waiter = malloc(sizeof(*waiter));
         int r;
 
-        if (count_of_sender(server, sd_bus_message_get_sender(call)) >= WAITERS_PER_SENDER_MAX)
-                return sd_bus_error_setf(ret_error, ERROR_LIMITS_EXCEEDED,
-                                         "More than %d calls of this connection wait already",
-                                         WAITERS_PER_SENDER_MAX);
-
-        waiter = malloc(sizeof(*waiter));
-        if (!waiter)
+        if (!waiter) {
+                strv_free(spec->names);
                 return -ENOMEM;
+        }
 
         *waiter = *spec;
         waiter->server = server;
@@ -83,31 +91,32 @@ int waiter_new(Server *server,
         if (try_answer(waiter, false))
                 return 1;
 
-        if (timeout_usec == 0 || timeout_usec > USEC_INFINITY / 2)
-                timeout_usec = timeout_usec == 0 ? WAIT_DEFAULT_USEC : USEC_INFINITY / 2;
-        r = sd_event_add_time_relative(server->supervisor->event, &waiter->timer, CLOCK_MONOTONIC,
-                                       timeout_usec, 0, on_late, waiter);
-        if (r < 0) {
-                unlink_waiter(waiter);
-                waiter_free(waiter);
-                return r;
-        }
+        if (count_of_sender(server, sd_bus_message_get_sender(call)) > WAITERS_PER_SENDER_MAX)
+                r = sd_bus_error_setf(ret_error, ERROR_LIMITS_EXCEEDED,
+                                      "%d calls of this connection wait already",
+                                      WAITERS_PER_SENDER_MAX);
+        else
+                r = arm(waiter, timeout_usec);
+        if (r >= 0)
+                return 1;
 
-        return 1;
+        unlink_waiter(waiter);
+        waiter_free(waiter);
+        return r;
 }
 
-void waiters_wake(Server *server, const Sidecar *sidecar) {
+void waiters_wake(Server *server, const void *subject) {
         for (Waiter *waiter = server->waiters, *next; waiter; waiter = next) {
                 next = waiter->next;
-                if (waiter->sidecar == sidecar)
+                if (waiter->subject == subject)
                         (void) try_answer(waiter, false);
         }
 }
 
-void waiters_dismiss(Server *server, const Sidecar *sidecar) {
+void waiters_dismiss(Server *server, const void *subject) {
         for (Waiter *waiter = server->waiters, *next; waiter; waiter = next) {
                 next = waiter->next;
-                if (waiter->sidecar == sidecar)
+                if (waiter->subject == subject)
                         (void) try_answer(waiter, true);
         }
 }

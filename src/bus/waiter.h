@@ -19,7 +19,7 @@ struct Waiter {
         Server *server;
         sd_bus_message *call;
         sd_event_source *timer;
-        const Sidecar *sidecar; /* the object that it is about */
+        const void *subject; /* what it is about: a Sidecar, an App, or the Events */
         Waiter *next;
 
         /*
@@ -30,11 +30,13 @@ struct Waiter {
 
         WaitCondition condition;
         uint64_t generation;
+        char **names; /* of sidecars, of an App */
 };
 
 /*
- * Takes waiter->answer and the fields behind it from *spec. Answers at once if it can. timeout 0:
- * WAIT_DEFAULT_USEC. For use as the last line of a method: `return waiter_new(...)`.
+ * Takes the subject, answer and the fields behind it from *spec, and spec->names over, also on
+ * failure. Answers at once if it can. timeout 0: WAIT_DEFAULT_USEC. For use as the last line of a
+ * method: `return waiter_new(...)`.
  */
 int waiter_new(Server *server,
                sd_bus_message *call,
@@ -42,10 +44,10 @@ int waiter_new(Server *server,
                uint64_t timeout_usec,
                sd_bus_error *ret_error);
 
-/* Something about the sidecar has changed: asks each of its waiters whether it can answer. */
-void waiters_wake(Server *server, const Sidecar *sidecar);
+/* Something about the subject has changed: asks each of its waiters whether it can answer. */
+void waiters_wake(Server *server, const void *subject);
 
-/* The sidecar is about to go: all that wait for it are answered. */
-void waiters_dismiss(Server *server, const Sidecar *sidecar);
+/* The subject is about to go: all that wait for it are answered. */
+void waiters_dismiss(Server *server, const void *subject);
 
 void waiters_free(Server *server);

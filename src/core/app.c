@@ -38,6 +38,10 @@ App *app_free(App *app) {
         free(app->sidecars);
         manifest_free(app->manifest);
         manifest_error_done(&app->error);
+        free(app->mode);
+        free(app->former_mode);
+        strv_free(app->mode_starts);
+        free(app->server_url);
         free(app->id);
         free(app);
         return NULL;
@@ -103,6 +107,8 @@ int app_take_manifest(App *app, Manifest *manifest) {
         r = follow_manifest(app, manifest);
         manifest_free(app->manifest);
         app->manifest = manifest;
+        if (r >= 0 && (!app->mode || !manifest_find_mode(manifest, app->mode)))
+                r = free_and_strdup(&app->mode, manifest->default_mode);
         app->is_missing = false;
         manifest_error_done(&app->error);
         app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
@@ -145,6 +151,16 @@ const char *app_load_state(const App *app) {
                 return "not-found";
 
         return app->error.message ? "bad-manifest" : "loaded";
+}
+
+const char *mode_result_to_string(ModeResult result) {
+        static const char *const words[] = {
+                [MODE_DONE] = "done",
+                [MODE_SWITCHING] = "switching",
+                [MODE_DEGRADED] = "degraded",
+        };
+
+        return words[result];
 }
 
 static bool is_wanted_up(const Sidecar *sidecar) {

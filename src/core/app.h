@@ -10,6 +10,14 @@
 #include "core/sidecar.h"
 #include "model/manifest.h"
 
+typedef enum ModeResult {
+        MODE_DONE,
+        MODE_SWITCHING,
+        MODE_DEGRADED, /* something that the mode starts has failed */
+        _MODE_RESULT_MAX,
+        _MODE_RESULT_INVALID = -EINVAL,
+} ModeResult;
+
 struct App {
         Supervisor *supervisor;
         void *userdata; /* of the observer */
@@ -19,6 +27,13 @@ struct App {
         bool is_missing;     /* the file has gone */
         Sidecar **sidecars;  /* sorted by name */
         size_t n_sidecars;
+
+        char *mode; /* current, or being switched to; NULL until there is a manifest */
+        char *former_mode;
+        ModeResult mode_result;
+        char **mode_starts; /* what the switch under way has started */
+        char *server_url;   /* as given to SetMode; NULL: the manifest's counts */
+        bool is_settling;
 };
 
 int app_new(App **ret, Supervisor *supervisor, const char *id);
@@ -42,6 +57,9 @@ void app_collect(App *app);
 
 /* "loaded", "bad-manifest" or "not-found". */
 const char *app_load_state(const App *app);
+
+/* "done", "switching" or "degraded" */
+const char *mode_result_to_string(ModeResult result);
 
 /* The worst of those that are wanted up (contract: App.Status). */
 Status app_status(const App *app);

@@ -31,13 +31,18 @@ static void texts_done(Texts *texts) {
         strv_free(texts->headers);
 }
 
+/* Of the probe that is under way. */
+static const ProbeSpec *probe_spec(const Sidecar *s) {
+        return s->probes_liveness ? &s->running->liveness.probe : &s->running->readiness;
+}
+
 static void on_probe(const ProbeResult *result, void *userdata) {
         Sidecar *s = userdata;
+        char **alive_path = &s->alive_paths[s->probes_liveness];
 
         s->probe = probe_free(s->probe);
-        if (result->alive && result->path_index >= 0 && !s->alive_path)
-                (void) free_and_strdup(&s->alive_path,
-                                       s->running->readiness.paths[result->path_index]);
+        if (result->alive && result->path_index >= 0 && !*alive_path)
+                (void) free_and_strdup(alive_path, probe_spec(s)->paths[result->path_index]);
 
         log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
         lifecycle_on_probe(&s->life, result->alive, clock_monotonic_usec());
@@ -63,7 +68,7 @@ static int expand_all(char ***ret, char *const *texts, const TemplateValues *val
 }
 
 static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec) {
-        char *only[] = { s->alive_path, NULL };
+        char *only[] = { s->alive_paths[s->probes_liveness], NULL };
         TemplateValues values = { .spec = s->running, .ports = s->ports };
         int r;
 
@@ -74,7 +79,7 @@ static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec) {
 
         values.runtime_dir = texts->runtime_dir;
         values.state_dir = texts->state_dir;
-        r = expand_all(&texts->paths, s->alive_path ? only : spec->paths, &values);
+        r = expand_all(&texts->paths, only[0] ? only : spec->paths, &values);
         return r < 0 ? r : expand_all(&texts->headers, spec->headers, &values);
 }
 
@@ -87,7 +92,7 @@ static uint16_t probe_port(const Sidecar *s, const ProbeSpec *spec) {
 }
 
 static int start_probe(Sidecar *s, uint64_t deadline) {
-        const ProbeSpec *spec = &s->running->readiness;
+        const ProbeSpec *spec = probe_spec(s);
         _cleanup_(texts_done) Texts texts = { 0 };
         ProbeTarget target = {
                 .kind = spec->kind,
@@ -111,6 +116,7 @@ static int start_probe(Sidecar *s, uint64_t deadline) {
 void sidecar_probe(Sidecar *s, const Step *step) {
         int r;
 
+        s->probes_liveness = step->is_liveness;
         lifecycle_did_probe(&s->life);
         r = start_probe(s, step->until);
         if (r < 0) {

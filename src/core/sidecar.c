@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <sys/wait.h>
 
+#include "core/goals.h"
 #include "core/sidecar.h"
 #include "core/supervisor.h"
 #include "model/reason.h"
@@ -60,7 +61,14 @@ char *sidecar_endpoint(const Sidecar *s) {
 }
 
 char *sidecar_reason(const Sidecar *s) {
-        return reason_text(s->running ? s->running : s->spec, &s->life, s->evidence.detail);
+        const char *detail = s->evidence.detail;
+
+        if (lifecycle_reason_code(&s->life) == REASON_DEPENDENCY)
+                detail = s->waits_for;
+        if (lifecycle_reason_code(&s->life) == REASON_MODE)
+                detail = s->app->mode;
+
+        return reason_text(s->running ? s->running : s->spec, &s->life, detail);
 }
 
 static void tell_changed(Sidecar *s) {
@@ -83,6 +91,35 @@ static void log_status(const Sidecar *s, const Step *step) {
                reason ? reason : "");
 }
 
+static EventExit describe_exit(const Sidecar *s) {
+        return (EventExit){
+                .exit_code = s->exit_code,
+                .signal = s->exit_signal,
+                .core_dumped = s->exit_dumped_core,
+                .uptime_usec = s->life.cause.uptime_usec,
+                .will_retry = s->life.backoff,
+                .retry_at_usec = s->retry_at_usec,
+                .attempt = s->life.n_in_a_row,
+        };
+}
+
+static uint64_t note_status(Sidecar *s) {
+        Event event = {
+                .type = EVENT_STATUS,
+                .app = s->app->id,
+                .sidecar = s->spec->name,
+                .status = s->life.status,
+                .sub_state = s->life.sub_state,
+                .reason_code = lifecycle_reason_code(&s->life),
+                .generation = s->life.generation,
+                .has_exit = s->exit_is_news,
+                .exit = describe_exit(s),
+        };
+
+        s->exit_is_news = false;
+        return supervisor_add_event(s->supervisor, &event);
+}
+
 static void announce(Sidecar *s, const Step *step) {
         uint64_t now = clock_realtime_usec();
 
@@ -95,8 +132,13 @@ static void announce(Sidecar *s, const Step *step) {
 
         log_status(s, step);
         lifecycle_did_announce(&s->life, step);
-        s->supervisor->observer->on_status(s, supervisor_next_seq(s->supervisor),
-                                           s->supervisor->observer_userdata);
+        s->supervisor->observer->on_status(s, note_status(s), s->supervisor->observer_userdata);
+}
+
+/* Another process may answer elsewhere. */
+static void forget_paths(Sidecar *s) {
+        for (size_t i = 0; i < ELEMENTSOF(s->alive_paths); i++)
+                s->alive_paths[i] = (free(s->alive_paths[i]), NULL);
 }
 
 static void do_spawn(Sidecar *s) {
@@ -108,7 +150,7 @@ static void do_spawn(Sidecar *s) {
         s->running = sidecar_spec_ref(s->spec);
         lifecycle_did_spawn(&s->life, s->running, now);
         s->ready_at_usec = 0;
-        s->alive_path = (free(s->alive_path), NULL);
+        forget_paths(s);
 
         if (sidecar_launch(s, &cause, &permanent) < 0)
                 lifecycle_on_spawn_failed(&s->life, &cause, permanent, now, roll());
@@ -193,6 +235,7 @@ void sidecar_converge(Sidecar *s) {
                 (void) log_error_errno(r, "[%s] cannot be timed", sidecar_name(s));
 
         tell_changed(s);
+        app_settle(s->app);
         if (sidecar_is_gone(s))
                 supervisor_note_gone(s->supervisor, s);
 }
@@ -261,6 +304,8 @@ static void on_exited(void *userdata, int code, int status) {
         log_exit(s, code, status);
 
         s->main_pid = 0;
+        s->exit_is_news = true;
+        s->exit_dumped_core = code == CLD_DUMPED;
         s->exit_code = code == CLD_EXITED ? status : -1;
         s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
         lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), roll());
@@ -387,7 +432,8 @@ Sidecar *sidecar_free(Sidecar *s) {
         sidecar_spec_unref(s->spec);
         sidecar_spec_unref(s->ports_spec);
         free(s->ports);
-        free(s->alive_path);
+        forget_paths(s);
+        free(s->waits_for);
         free(s->log_path);
         free(s);
         return NULL;
@@ -429,6 +475,11 @@ int sidecar_restart(Sidecar *s, uint64_t *ret) {
         *ret = lifecycle_promised_generation(&s->life);
         sidecar_converge(s);
         return 0;
+}
+
+/* A start that has already come to nothing had a generation as well. */
+uint64_t sidecar_wanted_generation(const Sidecar *s) {
+        return s->life.failed ? s->life.generation : lifecycle_promised_generation(&s->life);
 }
 
 void sidecar_stop(Sidecar *s, ReasonCode on_whose_account, bool kill) {

@@ -46,6 +46,8 @@ struct Sidecar {
         bool spec_is_gone;    /* its manifest went; only what is up keeps it here */
 
         Lifecycle life;
+        bool ignores_dependencies; /* started with "no-deps" */
+        char *waits_for; /* the dependency that is not there yet, or has failed; or NULL */
         Evidence evidence;
         Tree *tree;
         LogRing *ring;
@@ -57,10 +59,13 @@ struct Sidecar {
         uint16_t *ports; /* in force, in the order of ports_spec; or NULL */
         size_t n_ports;
         SidecarSpec *ports_spec; /* whom they were given to; NULL: nobody yet */
-        char *alive_path; /* the probe's path that answered: the only one asked from then on */
+        bool probes_liveness;    /* the probe that is under way, or was last; else readiness */
+        char *alive_paths[2]; /* by that: the path that answered, the only one asked from then on */
         char *log_path;
 
-        pid_t main_pid;           /* 0: none */
+        pid_t main_pid;    /* 0: none */
+        bool exit_is_news; /* the next change of status is told with it */
+        bool exit_dumped_core;
         int exit_code;            /* of the last exit; -1: none, or not known */
         int exit_signal;          /* 0: none */
         uint64_t changed_at_usec; /* CLOCK_REALTIME, as are the next two */
@@ -84,6 +89,9 @@ void sidecar_set_spec(Sidecar *sidecar, SidecarSpec *spec);
 int sidecar_start(Sidecar *sidecar, uint64_t *ret);
 int sidecar_restart(Sidecar *sidecar, uint64_t *ret);
 void sidecar_stop(Sidecar *sidecar, ReasonCode on_whose_account, bool kill);
+
+/* Of what is wanted now: the current generation if it is up, else the one to come. */
+uint64_t sidecar_wanted_generation(const Sidecar *sidecar);
 
 /* Does whatever is to be done by now. */
 void sidecar_converge(Sidecar *sidecar);

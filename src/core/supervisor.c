@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/goals.h"
 #include "core/supervisor.h"
 #include "io/manifest-file.h"
-#include "util/clock.h"
 #include "util/duration.h"
 #include "util/log.h"
 #include "util/strv.h"
@@ -26,6 +26,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         if (!supervisor)
                 return NULL;
 
+        holds_free(supervisor);
         for (size_t i = 0; i < supervisor->n_apps; i++)
                 app_free(supervisor->apps[i]);
         free(supervisor->apps);
@@ -33,6 +34,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         sd_event_source_disable_unref(supervisor->collector);
         prober_free(supervisor->prober);
         log_writer_free(supervisor->writer);
+        events_free(supervisor->events);
         free(supervisor->folder);
         free(supervisor->runtime_dir);
         free(supervisor->state_dir);
@@ -48,8 +50,11 @@ void supervisor_set_observer(Supervisor *supervisor,
         supervisor->observer_userdata = userdata;
 }
 
-uint64_t supervisor_next_seq(Supervisor *supervisor) {
-        return ++supervisor->event_seq;
+uint64_t supervisor_add_event(Supervisor *supervisor, const Event *event) {
+        uint64_t seq = events_add(supervisor->events, event);
+
+        supervisor->observer->on_event(supervisor->observer_userdata);
+        return seq;
 }
 
 App *supervisor_find_app(const Supervisor *supervisor, const char *id) {
@@ -170,7 +175,7 @@ static void collect(Supervisor *supervisor) {
                 App *app = supervisor->apps[i];
 
                 app_collect(app);
-                if (app->is_missing && app->n_sidecars == 0)
+                if (app->is_missing && app->n_sidecars == 0 && !app_is_held(app))
                         remove_app(supervisor, i);
         }
 }
@@ -247,8 +252,7 @@ void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar) {
 
 static void stop_all(Supervisor *supervisor, bool kill) {
         for (size_t i = 0; i < supervisor->n_apps; i++)
-                for (size_t k = 0; k < supervisor->apps[i]->n_sidecars; k++)
-                        sidecar_stop(supervisor->apps[i]->sidecars[k], REASON_SHUTDOWN, kill);
+                app_stop_all(supervisor->apps[i], REASON_SHUTDOWN, kill);
 }
 
 static int
@@ -289,14 +293,15 @@ int supervisor_new(Supervisor **ret, sd_event *event, const char *folder) {
                 return -ENOMEM;
 
         supervisor->event = sd_event_ref(event);
-        supervisor->event_seq = clock_realtime_usec();
         supervisor->folder = strdup(folder);
         if (!supervisor->folder ||
             asprintf(&supervisor->runtime_dir, "%s/%s", runtime, folder) < 0 ||
             asprintf(&supervisor->state_dir, "%s/%s", state_home, folder) < 0)
                 return -ENOMEM;
 
-        r = prober_new(&supervisor->prober, event);
+        r = events_new(&supervisor->events);
+        if (r >= 0)
+                r = prober_new(&supervisor->prober, event);
         if (r >= 0)
                 r = log_writer_new(&supervisor->writer, event);
         if (r >= 0)

@@ -13,6 +13,8 @@
 #include <systemd/sd-event.h>
 
 #include "core/app.h"
+#include "core/events.h"
+#include "core/holds.h"
 #include "io/keeper-client.h"
 #include "io/log-file.h"
 #include "io/probe.h"
@@ -23,8 +25,13 @@ typedef struct SupervisorObserver {
         void (*on_app_removed)(App *app, void *userdata); /* still there, for the last time */
         void (*on_sidecar_added)(Sidecar *sidecar, void *userdata);
         void (*on_sidecar_removed)(Sidecar *sidecar, void *userdata);
-        /* Each change of Status or SubState, in order; seq rises by one an event of any kind. */
+        /* Each change of Status or SubState, in order; seq is the number of its event. */
         void (*on_status)(Sidecar *sidecar, uint64_t seq, void *userdata);
+        void (*on_event)(void *userdata);
+        void (*on_mode)(App *app, void *userdata); /* a switch has come to its end */
+        void (*on_holds)(void *userdata);          /* there is one more, or less */
+        /* Ended by other means than its owner's release; still there, for the last time. */
+        void (*on_hold_lost)(const Hold *hold, void *userdata);
         /* Something that can be read of it may have changed. */
         void (*on_sidecar_changed)(Sidecar *sidecar, void *userdata);
         void (*on_app_changed)(App *app, void *userdata);
@@ -45,7 +52,9 @@ struct Supervisor {
 
         App **apps; /* sorted by id */
         size_t n_apps;
-        uint64_t event_seq;
+        Events *events;
+        Hold **holds; /* in the order in which they came */
+        size_t n_holds;
         bool shutting_down;
         sd_event_source *shutdown_timer;
         sd_event_source *collector; /* frees, after this turn, what went down undeclared */
@@ -75,6 +84,8 @@ bool supervisor_port_is_taken(const Supervisor *supervisor, uint16_t port, const
 /* Stops everything in order and then ends the loop with 0 (contract D1). */
 void supervisor_shut_down(Supervisor *supervisor);
 
-/* For core: the next number of an event, and the news that nothing is left of a tree. */
-uint64_t supervisor_next_seq(Supervisor *supervisor);
+/* Notes an event and tells the observer that there is one; answers its number. */
+uint64_t supervisor_add_event(Supervisor *supervisor, const Event *event);
+
+/* For core: nothing is left of that sidecar's tree. */
 void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar);

@@ -47,6 +47,19 @@ static bool is_ending(const Lifecycle *l) {
                (is_asked_to_end(l) || l->doomed || l->process == PROCESS_GONE);
 }
 
+static bool is_unhealthy(const Lifecycle *l) {
+        const LivenessSpec *liveness = &l->spec->liveness;
+
+        return l->process == PROCESS_RUNNING && l->ready && liveness->probe.kind != PROBE_NONE &&
+               l->n_misses >= liveness->failures;
+}
+
+/* It could be spawned, were it not for a dependency. */
+static bool is_waiting(const Lifecycle *l) {
+        return l->blocked && l->process == PROCESS_NONE && l->goal == GOAL_UP && !l->failed &&
+               !l->backoff;
+}
+
 static SubState down_sub_state(const Lifecycle *l) {
         if (l->generation == 0)
                 return SUB_STATE_INACTIVE;
@@ -70,13 +83,15 @@ static void derive_status(const Lifecycle *l, Status *ret_status, SubState *ret_
                 sub_state = SUB_STATE_STOPPING;
         } else if (l->backoff)
                 sub_state = SUB_STATE_BACKOFF;
+        else if (is_waiting(l))
+                sub_state = SUB_STATE_WAITING;
         else if (l->process != PROCESS_RUNNING)
                 sub_state = SUB_STATE_SPAWNING;
         else if (!l->ready)
                 sub_state = SUB_STATE_PROBING;
         else {
                 status = STATUS_RUNNING;
-                sub_state = SUB_STATE_READY;
+                sub_state = is_unhealthy(l) ? SUB_STATE_UNHEALTHY : SUB_STATE_READY;
         }
 
         *ret_status = status;
@@ -87,12 +102,18 @@ static Step wait_until(uint64_t until) {
         return (Step){ .kind = STEP_WAIT, .until = until };
 }
 
+/* A stop that has begun goes on, whoever comes to depend on it meanwhile. */
+static bool is_end_held(const Lifecycle *l) {
+        return l->end_blocked && l->goal == GOAL_DOWN && !l->kill && !l->doomed &&
+               l->process != PROCESS_GONE && l->end_stage == END_NONE;
+}
+
 /* The steps of failures.md, section 3: main, then the rest, then kill until the proof. */
 static Step next_of_ending(const Lifecycle *l, uint64_t now) {
         bool has_main = l->process == PROCESS_FORKED || l->process == PROCESS_RUNNING;
 
         /* Without a pid there is nothing to signal yet, and the keeper will not fail to answer. */
-        if (l->process == PROCESS_REQUESTED)
+        if (l->process == PROCESS_REQUESTED || is_end_held(l))
                 return wait_until(USEC_INFINITY);
 
         if (l->kill && l->end_stage < END_KILL)
@@ -123,6 +144,21 @@ static Step next_of_starting(const Lifecycle *l, uint64_t now) {
         return (Step){ .kind = STEP_PROBE, .until = deadline };
 }
 
+static Step next_of_ready(const Lifecycle *l, uint64_t now) {
+        const ProbeSpec *probe = &l->spec->liveness.probe;
+
+        if (probe->kind == PROBE_NONE || l->probing)
+                return wait_until(USEC_INFINITY);
+        if (now < l->probe_at)
+                return wait_until(l->probe_at);
+
+        return (Step){
+                .kind = STEP_PROBE,
+                .until = now + probe->timeout_usec,
+                .is_liveness = true,
+        };
+}
+
 Step lifecycle_next(const Lifecycle *l, uint64_t now) {
         Step step = { .kind = STEP_ANNOUNCE };
 
@@ -140,15 +176,11 @@ Step lifecycle_next(const Lifecycle *l, uint64_t now) {
         switch (l->process) {
 
         case PROCESS_NONE:
-                if (!l->backoff)
-                        return wait_until(USEC_INFINITY);
-                if (now < l->retry_at)
-                        return wait_until(l->retry_at);
-                return (Step){ .kind = STEP_SPAWN };
+                return wait_until(l->backoff ? l->retry_at : USEC_INFINITY);
 
         case PROCESS_FORKED:
         case PROCESS_RUNNING:
-                return l->ready ? wait_until(USEC_INFINITY) : next_of_starting(l, now);
+                return l->ready ? next_of_ready(l, now) : next_of_starting(l, now);
 
         default:
                 return wait_until(USEC_INFINITY);
@@ -203,12 +235,38 @@ void lifecycle_restart(Lifecycle *l) {
         forget_failures(l);
 }
 
+void lifecycle_set_blocked(Lifecycle *l, bool blocked) {
+        l->blocked = blocked;
+}
+
+void lifecycle_set_end_blocked(Lifecycle *l, bool end_blocked) {
+        l->end_blocked = end_blocked;
+}
+
+static void give_up(Lifecycle *l, const Cause *cause) {
+        l->failed = true;
+        l->backoff = false;
+        l->cause = *cause;
+}
+
+void lifecycle_on_dependency_failed(Lifecycle *l) {
+        if (is_waiting(l))
+                give_up(l, &(const Cause){ .code = REASON_DEPENDENCY, .exit_code = -1 });
+}
+
 void lifecycle_on_forked(Lifecycle *l, uint64_t now) {
         if (l->process != PROCESS_REQUESTED)
                 return;
 
         l->process = PROCESS_FORKED;
         l->started_at = now;
+}
+
+static void become_ready(Lifecycle *l, uint64_t now) {
+        l->ready = true;
+        l->ready_at = now;
+        l->n_misses = 0;
+        l->probe_at = now + l->spec->liveness.probe.interval_usec;
 }
 
 void lifecycle_on_exec(Lifecycle *l, uint64_t now) {
@@ -218,28 +276,26 @@ void lifecycle_on_exec(Lifecycle *l, uint64_t now) {
         l->process = PROCESS_RUNNING;
         l->started_at = now;
         l->probe_at = now;
-        if (!has_probe(l) && !is_ending(l)) {
-                l->ready = true;
-                l->ready_at = now;
-        }
+        if (!has_probe(l) && !is_ending(l))
+                become_ready(l, now);
+}
+
+static void on_health_check(Lifecycle *l, bool alive, uint64_t now) {
+        l->n_misses = alive ? 0 : l->n_misses + 1;
+        l->probe_at = now + l->spec->liveness.probe.interval_usec;
 }
 
 void lifecycle_on_probe(Lifecycle *l, bool alive, uint64_t now) {
         l->probing = false;
-        if (l->process != PROCESS_RUNNING || l->ready || is_ending(l))
+        if (l->process != PROCESS_RUNNING || is_ending(l))
                 return;
 
-        if (alive) {
-                l->ready = true;
-                l->ready_at = now;
-        } else
+        if (l->ready)
+                on_health_check(l, alive, now);
+        else if (alive)
+                become_ready(l, now);
+        else
                 l->probe_at = now + l->spec->readiness.interval_usec;
-}
-
-static void give_up(Lifecycle *l, const Cause *cause) {
-        l->failed = true;
-        l->backoff = false;
-        l->cause = *cause;
 }
 
 /* The one place where a failure becomes a retry or the end (contract X2 to X4). */
@@ -329,14 +385,31 @@ void lifecycle_on_empty(Lifecycle *l) {
                 l->failed = false;
 }
 
-void lifecycle_on_time(Lifecycle *l, uint64_t now, uint32_t roll) {
+static bool is_late(const Lifecycle *l, uint64_t now) {
         bool starting = l->process == PROCESS_FORKED || l->process == PROCESS_RUNNING;
-        Cause cause = { .code = REASON_START_TIMEOUT, .exit_code = -1, .before_ready = true };
 
-        if (!starting || l->ready || is_ending(l) || now < start_deadline(l))
+        return starting && !l->ready && !is_ending(l) && now >= start_deadline(l);
+}
+
+void lifecycle_on_time(Lifecycle *l, uint64_t now, uint32_t roll) {
+        bool late = is_late(l, now);
+        bool sick = is_unhealthy(l) && l->spec->liveness.restart && !is_ending(l);
+        Cause cause = {
+                .code = late ? REASON_START_TIMEOUT : REASON_UNHEALTHY,
+                .exit_code = -1,
+                .before_ready = late,
+                .n_misses = sick ? l->n_misses : 0,
+                .uptime_usec = now - l->started_at,
+        };
+
+        /* What is left of the former tree holds the next start up, and keeps the word. */
+        if (l->backoff && l->process == PROCESS_NONE && now >= l->retry_at)
+                l->backoff = false;
+
+        if (!late && !sick)
                 return;
 
-        cause.uptime_usec = now - l->started_at;
+        forgive(l, now);
         fail(l, &cause, restart_decide(&l->spec->restart, l->n_in_a_row, false), now, roll);
 }
 
@@ -420,14 +493,29 @@ uint64_t lifecycle_promised_generation(const Lifecycle *l) {
 ReasonCode lifecycle_reason_code(const Lifecycle *l) {
         if (l->failed || l->backoff)
                 return l->cause.code;
+        if (is_waiting(l))
+                return REASON_DEPENDENCY;
         if (is_asked_to_end(l) && !l->exited && l->generation != 0)
                 return l->stop_code;
 
-        return REASON_NONE;
+        return is_unhealthy(l) ? REASON_UNHEALTHY : REASON_NONE;
 }
 
 bool lifecycle_is_unkillable(const Lifecycle *l, uint64_t now) {
         return l->end_stage == END_KILL && now - l->killed_at >= UNKILLABLE_AFTER_USEC;
+}
+
+DependencyVerdict lifecycle_check_dependency(const Lifecycle *l, DependencyCondition condition) {
+        bool is_running = l->process == PROCESS_RUNNING && !is_ending(l);
+        bool holds = condition == DEPENDENCY_STARTED ? is_running || l->exited
+                     : condition == DEPENDENCY_READY ? is_running && l->ready
+                                                     : l->exited && l->process == PROCESS_NONE;
+
+        if (holds)
+                return DEPENDENCY_HOLDS;
+
+        /* What is being stopped was given up by somebody: Start may bring it back. */
+        return l->failed && l->goal == GOAL_UP ? DEPENDENCY_FAILED : DEPENDENCY_PENDING;
 }
 
 WaitCondition wait_condition_from_string(const char *text) {

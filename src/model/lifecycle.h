@@ -58,6 +58,7 @@ typedef struct Cause {
         int error;            /* errno of a failed step, positive; 0: none */
         bool before_ready;    /* a probe was there to succeed, and had not */
         uint32_t attempts;    /* crash-loop: restarts in a row that did not help; else 0 */
+        uint32_t n_misses;    /* unhealthy: health checks missed in a row; else 0 */
         uint64_t uptime_usec; /* since exec */
 } Cause;
 
@@ -70,15 +71,20 @@ typedef struct Lifecycle {
         bool kill;            /* end it without grace */
         ReasonCode stop_code; /* on whose account it goes or went down */
 
+        /* what others of the app say (contract X7) */
+        bool blocked;     /* a dependency is not there yet: nothing is spawned */
+        bool end_blocked; /* what depends on it is not down yet: a stop waits */
+
         /* is */
         ProcessFact process;
-        bool ready;   /* of the current generation */
-        bool probing; /* a probe is under way */
-        bool doomed;  /* the current generation failed and is to be ended, whatever the goal */
-        bool backoff; /* the next start waits for retry_at */
-        bool failed;  /* for good: leaves by Start or Stop */
-        bool exited;  /* ended by itself, with success, and stays so */
-        Cause cause;  /* of backoff, failed and exited */
+        bool ready;        /* of the current generation */
+        bool probing;      /* a probe is under way */
+        uint32_t n_misses; /* health checks missed in a row, of the current generation */
+        bool doomed;       /* the current generation failed and is to be ended, whatever the goal */
+        bool backoff;      /* the next start waits for retry_at */
+        bool failed;       /* for good: leaves by Start or Stop */
+        bool exited;       /* ended by itself, with success, and stays so */
+        Cause cause;       /* of backoff, failed and exited */
         uint64_t generation;      /* of the current or last start; 0: never started */
         uint64_t next_generation; /* the number of the next start */
         uint32_t n_restarts;      /* by themselves, since the last Start or Stop */
@@ -99,10 +105,10 @@ typedef struct Lifecycle {
 } Lifecycle;
 
 typedef enum StepKind {
-        STEP_WAIT,        /* for an event, or until Step::until */
-        STEP_ANNOUNCE,    /* Step::status and sub_state are new; lifecycle_did_announce() */
-        STEP_SPAWN,       /* lifecycle_did_spawn(), then maybe lifecycle_on_spawn_failed() */
-        STEP_PROBE,       /* Step::until is its deadline; lifecycle_did_probe() */
+        STEP_WAIT,     /* for an event, or until Step::until */
+        STEP_ANNOUNCE, /* Step::status and sub_state are new; lifecycle_did_announce() */
+        STEP_SPAWN,    /* lifecycle_did_spawn(), then maybe lifecycle_on_spawn_failed() */
+        STEP_PROBE,    /* Step::until is its deadline, is_liveness which; lifecycle_did_probe() */
         STEP_SIGNAL_MAIN, /* SidecarSpec::stop_signal and SIGCONT; lifecycle_did_end_step() */
         STEP_TERM_REST,   /* SIGTERM and SIGCONT to all of the tree; lifecycle_did_end_step() */
         STEP_KILL_TREE,   /* lifecycle_did_end_step() */
@@ -115,6 +121,7 @@ typedef struct Step {
         uint64_t until; /* USEC_INFINITY: only an event can tell */
         Status status;
         SubState sub_state;
+        bool is_liveness; /* of a probe: SidecarSpec::liveness, else SidecarSpec::readiness */
 } Step;
 
 /* first_generation: the number that the first start gets; not 0. */
@@ -127,16 +134,32 @@ void lifecycle_start(Lifecycle *l);
 void lifecycle_stop(Lifecycle *l, ReasonCode stop_code, bool kill);
 void lifecycle_restart(Lifecycle *l);
 
+/*
+ * What others of the app are to it; told again whenever it may have changed, before
+ * lifecycle_next() is asked. blocked holds up a spawn alone. end_blocked holds up the beginning of
+ * a stop alone: not one with kill, not a restart, not the end of what has failed or exited.
+ */
+void lifecycle_set_blocked(Lifecycle *l, bool blocked);
+void lifecycle_set_end_blocked(Lifecycle *l, bool end_blocked);
+/* What is Starting/waiting has failed for good; whatever else it is, nothing happens. */
+void lifecycle_on_dependency_failed(Lifecycle *l);
+
 /* News. roll is any random number, for the jitter of a restart that may follow. */
 void lifecycle_on_forked(Lifecycle *l, uint64_t now);
 void lifecycle_on_exec(Lifecycle *l, uint64_t now);
-/* Of the current generation: whoever probes drops a probe whose process has ended. */
+/*
+ * Of the current generation, for readiness and liveness alike: whoever probes drops a probe whose
+ * process has ended.
+ */
 void lifecycle_on_probe(Lifecycle *l, bool alive, uint64_t now);
 /* code as in siginfo_t (CLD_EXITED, CLD_KILLED, CLD_DUMPED); 0: the status is not known. */
 void lifecycle_on_exit(Lifecycle *l, int code, int status, uint64_t now, uint32_t roll);
 /* Nothing of the tree is left: the proof. Only after lifecycle_on_exit(). */
 void lifecycle_on_empty(Lifecycle *l);
-/* Time has passed: what has run out by now becomes a failure. */
+/*
+ * Time has passed: what has run out by now, the patience with missed health checks included,
+ * becomes a failure, and a pause that is over ends. To be called before each lifecycle_next().
+ */
 void lifecycle_on_time(Lifecycle *l, uint64_t now, uint32_t roll);
 /*
  * The start came to nothing for this cause; permanent: trying again cannot help. A process that
@@ -159,6 +182,15 @@ ReasonCode lifecycle_reason_code(const Lifecycle *l);
 
 /* Killed ten seconds ago and still there: something sits in the kernel (D state). */
 bool lifecycle_is_unkillable(const Lifecycle *l, uint64_t now);
+
+typedef enum DependencyVerdict {
+        DEPENDENCY_PENDING,
+        DEPENDENCY_HOLDS,
+        DEPENDENCY_FAILED, /* for good */
+} DependencyVerdict;
+
+/* What a sidecar with this life is at the moment to one that depends on it (contract X7). */
+DependencyVerdict lifecycle_check_dependency(const Lifecycle *l, DependencyCondition condition);
 
 typedef enum WaitCondition {
         WAIT_FOR_READY,

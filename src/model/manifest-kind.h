@@ -38,7 +38,25 @@ extern const Kind kind_port;
 extern const Kind kind_ports;
 
 /* manifest-probe.c: a ProbeSpec, of a sidecar whose ports are read */
+extern const Kind kind_http;
+extern const Kind kind_tcp;
+
+/* manifest-health.c: a ProbeSpec and a LivenessSpec */
 extern const Kind kind_readiness;
+extern const Kind kind_liveness;
+
+/* manifest-dependency.c: a SidecarSpec */
+extern const Kind kind_depends_on;
+
+/* manifest-mode.c: a Manifest whose sidecars are read */
+extern const Kind kind_modes;
+extern const Kind kind_default_mode;
+
+/* What only shows once all sidecars are read: cycles, and waits that never end. */
+int dependencies_check(Reader *reader, const Place *sidecars);
+
+/* Fills in the one mode where the file has none, and the default (contract M4). */
+int modes_imply(Manifest *manifest);
 
 /* Fills in tcp on the first port where a sidecar has a port and no readiness (contract 1). */
 int probe_imply(SidecarSpec *spec);

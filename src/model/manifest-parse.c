@@ -87,10 +87,10 @@ static const Row sidecar_rows[] = {
           .kind = &kind_boolean,
           .offset = FIELD(auto_start),
           .fallback = true },
-        { .name = "dependsOn" },
+        { .name = "dependsOn", .kind = &kind_depends_on },
         { .name = "token" },
         { .name = "readiness", .kind = &kind_readiness, .offset = FIELD(readiness) },
-        { .name = "liveness" },
+        { .name = "liveness", .kind = &kind_liveness, .offset = FIELD(liveness) },
         { .name = "watchdog" },
 };
 
@@ -200,7 +200,7 @@ static int sidecars_read(Reader *reader, const Place *place, const Row *row, voi
         }
 
         qsort(manifest->sidecars, manifest->n_sidecars, sizeof(SidecarSpec *), compare_sidecars);
-        return 0;
+        return dependencies_check(reader, place);
 }
 
 static const Kind kind_sidecars = { "an object of names and sidecars", TYPE(object), sidecars_read,
@@ -268,6 +268,7 @@ base_dir_read(Reader *reader, const Place *place, const Row *row _unused_, void 
 
 static const Kind kind_base_dir = { "an absolute path", TYPE(string), base_dir_read, NULL, NULL };
 
+/* Sidecars come before the modes, which refer to them. */
 static const Row app_rows[] = {
         { .name = "$schema", .kind = &kind_ignored },
         { .name = "manifestVersion", .kind = &kind_version, .is_required = true },
@@ -276,11 +277,11 @@ static const Row app_rows[] = {
         { .name = "baseDir", .kind = &kind_base_dir },
         { .name = "lifetime" },
         { .name = "linger" },
-        { .name = "modes" },
-        { .name = "defaultMode" },
         { .name = "permissions" },
         { .name = "defaults", .kind = &kind_defaults, .table = &common_table },
         { .name = "sidecars", .kind = &kind_sidecars, .is_required = true },
+        { .name = "modes", .kind = &kind_modes },
+        { .name = "defaultMode", .kind = &kind_default_mode },
 };
 
 static const Table app_table = { .rows = app_rows,
@@ -307,6 +308,8 @@ static int document_read(Reader *reader, json_object *root) {
         r = check_version(reader, &document);
         if (r >= 0)
                 r = table_read(reader, &document, &app_table, manifest);
+        if (r >= 0)
+                r = modes_imply(manifest);
         if (r < 0)
                 return r;
 

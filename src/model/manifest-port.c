@@ -3,8 +3,8 @@
 /*
  * ManifestPort
  *
- * "port" and "ports". No two sidecars of an app may want the same number: without modes all of
- * them may be up at once (contract P4).
+ * "port" and "ports". No two sidecars of an app may want the same number: whatever the mode, any
+ * of them may be started by hand, so all may be up at once (contract P4).
  */
 
 #include <string.h>

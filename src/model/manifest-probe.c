@@ -3,15 +3,14 @@
 /*
  * ManifestProbe
  *
- * "readiness". What goes into a request is checked here for what would end a line of HTTP or a
- * URL: a manifest is the only hand that writes them.
+ * "http" and "tcp", the two ways to ask a sidecar how it is. What goes into a request is checked
+ * here for what would end a line of HTTP or a URL: a manifest is the only hand that writes them.
  */
 
 #include <stdio.h>
 #include <string.h>
 
 #include "model/manifest-kind.h"
-#include "util/duration.h"
 #include "util/strv.h"
 
 #define PATHS_MAX 8
@@ -285,8 +284,8 @@ static int probe_read(
         int r;
 
         if (probe->kind != PROBE_NONE)
-                return reader_fail(reader, place,
-                                   "readiness is one of \"http\" and \"tcp\": take one out");
+                return reader_fail(reader, place, "%s is one of \"http\" and \"tcp\": take one out",
+                                   place->parent->key);
 
         probe->kind = kind;
         r = table_read(reader, place, table, probe);
@@ -316,87 +315,32 @@ static int http_fill(ProbeSpec *probe) {
                        : probe_add_status(probe, &(StatusRange){ STATUS_LOW, STATUS_HIGH });
 }
 
-static int http_read(Reader *reader, const Place *place, const Row *row, void *field) {
+static int http_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
         int r;
 
-        r = probe_read(reader, place, row->table, PROBE_HTTP, field);
+        r = probe_read(reader, place, &http_table, PROBE_HTTP, field);
         return r < 0 ? r : http_fill(field);
 }
 
-static int tcp_read(Reader *reader, const Place *place, const Row *row, void *field) {
-        return probe_read(reader, place, row->table, PROBE_TCP, field);
+static int tcp_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        return probe_read(reader, place, &tcp_table, PROBE_TCP, field);
 }
-
-static int http_write(const Row *row, const void *field, json_object **ret) {
-        const ProbeSpec *probe = field;
-
-        return probe->kind == PROBE_HTTP ? kind_object.write(row, field, ret) : 0;
-}
-
-static int tcp_write(const Row *row, const void *field, json_object **ret) {
-        const ProbeSpec *probe = field;
-
-        return probe->kind == PROBE_TCP ? kind_object.write(row, field, ret) : 0;
-}
-
-static const Kind kind_http = { "an object", TYPE(object), http_read, NULL, http_write };
-static const Kind kind_tcp = { "an object", TYPE(object), tcp_read, NULL, tcp_write };
-
-static const Row rows[] = {
-        { .name = "http", .kind = &kind_http, .table = &http_table },
-        { .name = "tcp", .kind = &kind_tcp, .table = &tcp_table },
-        { .name = "exec" },
-        { .name = "log" },
-        { .name = "notify" },
-        { .name = "timeout",
-          .kind = &kind_duration,
-          .offset = offsetof(ProbeSpec, timeout_usec),
-          .least = 50 * USEC_PER_MSEC,
-          .fallback = 2 * USEC_PER_SEC },
-        { .name = "interval",
-          .kind = &kind_duration,
-          .offset = offsetof(ProbeSpec, interval_usec),
-          .least = 50 * USEC_PER_MSEC,
-          .fallback = 500 * USEC_PER_MSEC },
-        { .name = "anyOwner" },
-};
-
-static const Table table = { .rows = rows, .n_rows = ELEMENTSOF(rows) };
 
 static int
-readiness_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
-        const ProbeSpec *probe = field;
-        int r;
-
-        r = table_read(reader, place, &table, field);
-        if (r < 0)
-                return r;
-        if (probe->kind == PROBE_NONE)
-                return reader_fail(reader, place,
-                                   "readiness does not say how to probe: add \"http\" or \"tcp\"");
-        return 0;
-}
-
-static void readiness_fill(const Row *row _unused_, void *field) {
-        table_fill(&table, field);
-}
-
-static int readiness_write(const Row *row _unused_, const void *field, json_object **ret) {
-        const ProbeSpec *probe = field;
-
-        if (probe->kind == PROBE_NONE)
+probe_write(const Table *table, ProbeKind kind, const ProbeSpec *probe, json_object **ret) {
+        if (probe->kind != kind)
                 return 0;
 
-        return kind_object.write(&(const Row){ .table = &table }, field, ret);
+        return kind_object.write(&(const Row){ .table = table }, probe, ret);
 }
 
-const Kind kind_readiness = { "an object", TYPE(object), readiness_read, readiness_fill,
-                              readiness_write };
-
-int probe_imply(SidecarSpec *spec) {
-        if (spec->readiness.kind != PROBE_NONE || spec->n_ports == 0)
-                return 0;
-
-        spec->readiness.kind = PROBE_TCP;
-        return free_and_strdup(&spec->readiness.port_name, spec->ports[0].name);
+static int http_write(const Row *row _unused_, const void *field, json_object **ret) {
+        return probe_write(&http_table, PROBE_HTTP, field, ret);
 }
+
+static int tcp_write(const Row *row _unused_, const void *field, json_object **ret) {
+        return probe_write(&tcp_table, PROBE_TCP, field, ret);
+}
+
+const Kind kind_http = { "an object", TYPE(object), http_read, NULL, http_write };
+const Kind kind_tcp = { "an object", TYPE(object), tcp_read, NULL, tcp_write };

@@ -30,7 +30,11 @@ SidecarSpec *sidecar_spec_unref(SidecarSpec *spec) {
         for (size_t i = 0; i < spec->n_ports; i++)
                 free(spec->ports[i].name);
         free(spec->ports);
+        for (size_t i = 0; i < spec->n_depends_on; i++)
+                free(spec->depends_on[i].name);
+        free(spec->depends_on);
         probe_spec_done(&spec->readiness);
+        probe_spec_done(&spec->liveness.probe);
         strv_free(spec->command);
         strv_free(spec->env);
         strv_free(spec->unset_env);
@@ -58,6 +62,28 @@ const PortSpec *sidecar_spec_find_port(const SidecarSpec *spec, const char *name
         return NULL;
 }
 
+SidecarSpec *manifest_find_sidecar(const Manifest *manifest, const char *name) {
+        for (size_t i = 0; i < manifest->n_sidecars; i++)
+                if (streq(manifest->sidecars[i]->name, name))
+                        return manifest->sidecars[i];
+
+        return NULL;
+}
+
+const ModeSpec *manifest_find_mode(const Manifest *manifest, const char *name) {
+        for (size_t i = 0; i < manifest->n_modes; i++)
+                if (streq(manifest->modes[i].name, name))
+                        return &manifest->modes[i];
+
+        return NULL;
+}
+
+static void mode_spec_done(ModeSpec *mode) {
+        free(mode->name);
+        strv_free(mode->sidecars);
+        free(mode->server_url);
+}
+
 Manifest *manifest_free(Manifest *manifest) {
         if (!manifest)
                 return NULL;
@@ -65,6 +91,10 @@ Manifest *manifest_free(Manifest *manifest) {
         for (size_t i = 0; i < manifest->n_sidecars; i++)
                 sidecar_spec_unref(manifest->sidecars[i]);
         free(manifest->sidecars);
+        for (size_t i = 0; i < manifest->n_modes; i++)
+                mode_spec_done(&manifest->modes[i]);
+        free(manifest->modes);
+        free(manifest->default_mode);
         free(manifest->path);
         free(manifest->id);
         free(manifest->name);

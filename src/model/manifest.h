@@ -68,6 +68,25 @@ typedef struct ProbeSpec {
         uint64_t interval_usec;
 } ProbeSpec;
 
+typedef struct LivenessSpec {
+        ProbeSpec probe;   /* PROBE_NONE: there is none */
+        uint32_t failures; /* misses in a row that make it unhealthy */
+        bool restart;      /* onFailure: they are a failure, else they are only told */
+} LivenessSpec;
+
+typedef enum DependencyCondition {
+        DEPENDENCY_STARTED,   /* it was executed */
+        DEPENDENCY_READY,     /* it is ready; without a probe: executed */
+        DEPENDENCY_COMPLETED, /* it has exited with success */
+        _DEPENDENCY_CONDITION_MAX,
+        _DEPENDENCY_CONDITION_INVALID = -EINVAL,
+} DependencyCondition;
+
+typedef struct Dependency {
+        char *name; /* of another sidecar of the app */
+        DependencyCondition condition;
+} Dependency;
+
 typedef struct SidecarSpec SidecarSpec;
 
 struct SidecarSpec {
@@ -85,9 +104,13 @@ struct SidecarSpec {
         char *working_directory; /* template; or NULL: the user's home */
         bool auto_start;
 
+        Dependency *depends_on; /* sorted by name; over all sidecars of an app free of cycles */
+        size_t n_depends_on;
+
         PortSpec *ports;
         size_t n_ports;
         ProbeSpec readiness; /* tcp on the first port where the manifest names none (contract 1) */
+        LivenessSpec liveness;
 
         RestartSpec restart;
         int stop_signal;
@@ -113,16 +136,29 @@ bool restart_spec_is_success(const RestartSpec *restart, int exit_code);
 /* NULL where there is none of that name. The first port is the one the endpoint goes by. */
 const PortSpec *sidecar_spec_find_port(const SidecarSpec *spec, const char *name);
 
+typedef struct ModeSpec {
+        char *name;
+        char **sidecars;  /* those that it wants; NULL: all. None is an empty vector, not NULL */
+        char *server_url; /* or NULL */
+} ModeSpec;
+
 typedef struct Manifest {
         char *path; /* as given to manifest_parse() */
         char *id;
         char *name;             /* for people; the id where the file has none */
         SidecarSpec **sidecars; /* sorted by name; NULL-terminated */
         size_t n_sidecars;
+        ModeSpec *modes; /* in the order of the file; at least one (contract M4) */
+        size_t n_modes;
+        char *default_mode; /* the name of one of them */
 } Manifest;
 
 Manifest *manifest_free(Manifest *manifest);
 DEFINE_CLEANUP(Manifest, manifest_free);
+
+/* NULL where there is none of that name. */
+SidecarSpec *manifest_find_sidecar(const Manifest *manifest, const char *name);
+const ModeSpec *manifest_find_mode(const Manifest *manifest, const char *name);
 
 /* What is wrong with a manifest, for a person with an editor. */
 typedef struct ManifestError {

@@ -53,6 +53,10 @@ static char *start_words(const Cause *cause, const char *detail) {
         return why ? format_text("could not be started: %s", why) : strdup("could not be started");
 }
 
+static char *misses_words(uint32_t n_misses) {
+        return format_text("missed %u health check%s in a row", n_misses, n_misses == 1 ? "" : "s");
+}
+
 static char *
 cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const char *detail) {
         char uptime[DURATION_TEXT_MAX], timeout[DURATION_TEXT_MAX];
@@ -73,6 +77,9 @@ cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const 
         case REASON_START_TIMEOUT:
                 return format_text("%s did not become ready within %s", spec->name,
                                    duration_format(timeout, spec->start_timeout_usec));
+
+        case REASON_UNHEALTHY:
+                return misses_words(cause->n_misses);
 
         case REASON_EXEC_FAILED:
         case REASON_BINARY_MISSING:
@@ -111,6 +118,15 @@ static char *failure_text(const SidecarSpec *spec, const Lifecycle *l, const cha
         return is_retried ? format_text("%s, it is tried again", words) : TAKE_PTR(words);
 }
 
+/* Waiting, or Failed; who it is about others know. */
+static char *dependency_text(const Lifecycle *l, const char *name) {
+        if (!l->failed)
+                return name ? format_text("waits for %s", name) : strdup("waits for a dependency");
+
+        return name ? format_text("its dependency %s has failed", name)
+                    : strdup("a dependency has failed");
+}
+
 char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detail) {
         switch (lifecycle_reason_code(l)) {
 
@@ -123,6 +139,20 @@ char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detai
 
         case REASON_SHUTDOWN:
                 return strdup("stopped because the session or the daemon ends");
+
+        case REASON_OWNER_GONE:
+                return strdup("stopped because no app holds it any more");
+
+        case REASON_MODE:
+                return detail ? format_text("stopped because mode %s does not want it", detail)
+                              : strdup("stopped because the mode does not want it");
+
+        case REASON_DEPENDENCY:
+                return dependency_text(l, detail);
+
+        case REASON_UNHEALTHY:
+                return l->failed || l->backoff ? failure_text(spec, l, detail)
+                                               : misses_words(l->n_misses);
 
         default:
                 return failure_text(spec, l, detail);

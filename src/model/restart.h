@@ -28,3 +28,9 @@ typedef enum RestartVerdict {
 
 /* n_before: restarts in a row so far. ended_well: success, which only "always" starts again. */
 RestartVerdict restart_decide(const RestartSpec *spec, uint32_t n_before, bool ended_well);
+
+/*
+ * All the pauses in a line for people, a new string or NULL: "500ms, 1s, 2s, 4s, 8s (+-10%), then
+ * Failed".
+ */
+char *restart_describe(const RestartSpec *spec);

@@ -17,10 +17,11 @@ static const char *const statuses[] = {
 };
 
 static const char *const sub_states[] = {
-        [SUB_STATE_INACTIVE] = "inactive", [SUB_STATE_STOPPED] = "stopped",
-        [SUB_STATE_EXITED] = "exited",     [SUB_STATE_SPAWNING] = "spawning",
-        [SUB_STATE_PROBING] = "probing",   [SUB_STATE_BACKOFF] = "backoff",
-        [SUB_STATE_READY] = "ready",       [SUB_STATE_STOPPING] = "stopping",
+        [SUB_STATE_INACTIVE] = "inactive",   [SUB_STATE_STOPPED] = "stopped",
+        [SUB_STATE_EXITED] = "exited",       [SUB_STATE_WAITING] = "waiting",
+        [SUB_STATE_SPAWNING] = "spawning",   [SUB_STATE_PROBING] = "probing",
+        [SUB_STATE_BACKOFF] = "backoff",     [SUB_STATE_READY] = "ready",
+        [SUB_STATE_UNHEALTHY] = "unhealthy", [SUB_STATE_STOPPING] = "stopping",
         [SUB_STATE_FAILED] = "failed",
 };
 
@@ -33,8 +34,12 @@ static const char *const reason_codes[] = {
         [REASON_EXEC_FAILED] = "exec-failed",
         [REASON_BINARY_MISSING] = "binary-missing",
         [REASON_START_TIMEOUT] = "start-timeout",
+        [REASON_UNHEALTHY] = "unhealthy",
+        [REASON_DEPENDENCY] = "dependency",
         [REASON_PORT_IN_USE] = "port-in-use",
         [REASON_CRASH_LOOP] = "crash-loop",
+        [REASON_MODE] = "mode",
+        [REASON_OWNER_GONE] = "owner-gone",
         [REASON_SHUTDOWN] = "shutdown",
         [REASON_RESOURCES] = "resources",
         [REASON_LOST] = "lost",

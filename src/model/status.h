@@ -19,15 +19,17 @@ typedef enum Status {
 } Status;
 
 typedef enum SubState {
-        SUB_STATE_INACTIVE, /* Stopped: never started since it was loaded */
-        SUB_STATE_STOPPED,  /* Stopped: by someone, nothing of the tree is left */
-        SUB_STATE_EXITED,   /* Stopped: ended by itself with success */
-        SUB_STATE_SPAWNING, /* Starting: until exec succeeded */
-        SUB_STATE_PROBING,  /* Starting: runs, not ready yet */
-        SUB_STATE_BACKOFF,  /* Starting: failed, starts again later */
-        SUB_STATE_READY,    /* Running */
-        SUB_STATE_STOPPING, /* Starting or Running: until the tree is empty */
-        SUB_STATE_FAILED,   /* Failed */
+        SUB_STATE_INACTIVE,  /* Stopped: never started since it was loaded */
+        SUB_STATE_STOPPED,   /* Stopped: by someone, nothing of the tree is left */
+        SUB_STATE_EXITED,    /* Stopped: ended by itself with success */
+        SUB_STATE_WAITING,   /* Starting: for a dependency */
+        SUB_STATE_SPAWNING,  /* Starting: until exec succeeded */
+        SUB_STATE_PROBING,   /* Starting: runs, not ready yet */
+        SUB_STATE_BACKOFF,   /* Starting: failed, starts again later */
+        SUB_STATE_READY,     /* Running */
+        SUB_STATE_UNHEALTHY, /* Running: liveness misses its probes */
+        SUB_STATE_STOPPING,  /* Starting or Running: until the tree is empty */
+        SUB_STATE_FAILED,    /* Failed */
         _SUB_STATE_MAX,
         _SUB_STATE_INVALID = -EINVAL,
 } SubState;
@@ -41,8 +43,12 @@ typedef enum ReasonCode {
         REASON_EXEC_FAILED,
         REASON_BINARY_MISSING,
         REASON_START_TIMEOUT,
+        REASON_UNHEALTHY,
+        REASON_DEPENDENCY,
         REASON_PORT_IN_USE,
         REASON_CRASH_LOOP,
+        REASON_MODE,
+        REASON_OWNER_GONE,
         REASON_SHUTDOWN,
         REASON_RESOURCES,
         REASON_LOST,

@@ -64,26 +64,33 @@ static void check_scan(const char *text, size_t n_bytes) {
         json_tokener_free(tokener);
 }
 
-static void check_round_trip(const SidecarSpec *spec) {
-        _cleanup_(manifest_freep) Manifest *manifest = NULL;
+/* All at once, since they may depend on each other. */
+static void check_round_trip(const Manifest *manifest) {
+        _cleanup_(manifest_freep) Manifest *again = NULL;
         _cleanup_free_ char *text = NULL;
         json_object *root = json_object_new_object(), *sidecars = json_object_new_object();
+        const SidecarSpec *first = manifest->sidecars[0];
         ManifestError error = { 0 };
         int r;
 
         json_object_object_add(root, "manifestVersion", json_object_new_int(1));
-        json_object_object_add(root, "id", json_object_new_string(spec->app_id));
-        if (spec->base_dir)
-                json_object_object_add(root, "baseDir", json_object_new_string(spec->base_dir));
-        json_object_object_add(sidecars, spec->name, json_tokener_parse(spec->effective_json));
+        json_object_object_add(root, "id", json_object_new_string(manifest->id));
+        if (first->base_dir)
+                json_object_object_add(root, "baseDir", json_object_new_string(first->base_dir));
+        for (size_t i = 0; i < manifest->n_sidecars; i++)
+                json_object_object_add(sidecars, manifest->sidecars[i]->name,
+                                       json_tokener_parse(manifest->sidecars[i]->effective_json));
         json_object_object_add(root, "sidecars", sidecars);
         text = strdup(json_object_to_json_string(root));
         json_object_put(root);
 
-        r = manifest_parse(&manifest, PATH, text, strlen(text), &error);
+        r = manifest_parse(&again, PATH, text, strlen(text), &error);
         if (r < 0)
                 fprintf(stderr, "%s: %s\n%s\n", error.pointer, error.message, text);
-        assert(r == 0 && streq(manifest->sidecars[0]->effective_json, spec->effective_json));
+        assert(r == 0 && again->n_sidecars == manifest->n_sidecars);
+        for (size_t i = 0; i < manifest->n_sidecars; i++)
+                assert(streq(again->sidecars[i]->effective_json,
+                             manifest->sidecars[i]->effective_json));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -104,8 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         }
 
-        assert(manifest->n_sidecars > 0);
-        for (size_t i = 0; i < manifest->n_sidecars && size <= ROUND_TRIP_BYTES_MAX; i++)
-                check_round_trip(manifest->sidecars[i]);
+        assert(manifest->n_sidecars > 0 && manifest->n_modes > 0);
+        assert(manifest_find_mode(manifest, manifest->default_mode));
+        if (size <= ROUND_TRIP_BYTES_MAX)
+                check_round_trip(manifest);
         return 0;
 }

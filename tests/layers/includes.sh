@@ -15,4 +15,5 @@ forbid init 'model|io|core|bus|ctl'
 forbid io 'core|bus|ctl'
 forbid core 'bus|ctl'
 forbid bus 'ctl'
+forbid ctl 'model|init|io|core|bus'
 exit $found

@@ -40,10 +40,45 @@ static bool is_ready(const Judge *judge) {
         return judge->ready_at != 0;
 }
 
+static bool is_unhealthy(const Judge *judge) {
+        const LivenessSpec *liveness = &judge->spec->liveness;
+
+        return is_ready(judge) && liveness->probe.kind != PROBE_NONE &&
+               judge->n_misses >= liveness->failures;
+}
+
 /* What is there has to go. */
 static bool is_unwanted(const Judge *judge) {
         return judge->tree != TREE_NONE &&
                (judge->ending || judge->doomed || judge->tree == TREE_GONE);
+}
+
+/* All that it lacks is a dependency. */
+static bool is_waiting(const Judge *judge) {
+        return judge->tree == TREE_NONE && judge->wanted && judge->blocked && !judge->gave_up &&
+               !judge->retry;
+}
+
+/* A stop that may not begin yet. */
+static bool is_held(const Judge *judge) {
+        bool has_begun =
+                judge->signalled_at != 0 || judge->termed_at != 0 || judge->first_kill_at != 0;
+
+        return judge->end_blocked && !judge->wanted && !judge->kill && !judge->doomed &&
+               judge->tree != TREE_GONE && judge->tree != TREE_NONE && !has_begun;
+}
+
+void judge_hear_others(Judge *judge, bool blocked, bool end_blocked) {
+        judge->blocked = blocked;
+        judge->end_blocked = end_blocked;
+}
+
+void judge_hear_dependency_failed(Judge *judge) {
+        if (!is_waiting(judge))
+                return;
+
+        judge->gave_up = true;
+        judge->code = REASON_DEPENDENCY;
 }
 
 void judge_hear_wish(Judge *judge, WishKind wish) {
@@ -121,6 +156,32 @@ static bool is_success(const Judge *judge, const News *news) {
                (judge->spec->restart.success_exit_codes[status / 8] >> (status % 8) & 1);
 }
 
+static void hear_ready(Judge *judge, uint64_t now) {
+        judge->ready_at = now;
+        judge->n_misses = 0;
+        judge->probe_from = now + judge->spec->liveness.probe.interval_usec;
+}
+
+static void hear_probed(Judge *judge, bool alive, uint64_t now) {
+        judge->probing = false;
+        if (is_unwanted(judge))
+                return;
+
+        if (is_ready(judge)) {
+                judge->n_misses = alive ? 0 : judge->n_misses + 1;
+                judge->probe_from = now + judge->spec->liveness.probe.interval_usec;
+        } else if (alive)
+                hear_ready(judge, now);
+        else
+                judge->probe_from = now + judge->spec->readiness.interval_usec;
+}
+
+/* A long life is forgiven the failures before it. */
+static void forgive(Judge *judge, uint64_t now) {
+        if (is_ready(judge) && now - judge->ready_at >= judge->spec->restart.reset_after_usec)
+                judge->n_in_a_row = 0;
+}
+
 static void hear_exited(Judge *judge, const News *news, uint64_t now) {
         bool was_unwanted = is_unwanted(judge), success = is_success(judge, news);
 
@@ -129,9 +190,7 @@ static void hear_exited(Judge *judge, const News *news, uint64_t now) {
         if (was_unwanted)
                 return;
 
-        if (is_ready(judge) && now - judge->ready_at >= judge->spec->restart.reset_after_usec)
-                judge->n_in_a_row = 0;
-
+        forgive(judge, now);
         if (success && judge->spec->restart.policy != RESTART_POLICY_ALWAYS) {
                 judge->exited = true;
                 judge->wanted = false;
@@ -168,14 +227,11 @@ void judge_hear_news(Judge *judge, const News *news, uint64_t now) {
                 judge->tree = TREE_RUNNING;
                 judge->started_at = judge->probe_from = now;
                 if (!has_probe(judge) && !is_unwanted(judge))
-                        judge->ready_at = now;
+                        hear_ready(judge, now);
                 break;
 
         case NEWS_PROBED:
-                judge->probing = false;
-                judge->probe_from = now + judge->spec->readiness.interval_usec;
-                if (news->alive && !is_unwanted(judge))
-                        judge->ready_at = now;
+                hear_probed(judge, news->alive, now);
                 break;
 
         case NEWS_EXITED:
@@ -204,6 +260,11 @@ static bool is_starting(const Judge *judge) {
 void judge_hear_time(Judge *judge, uint64_t now) {
         if (is_starting(judge) && now >= deadline(judge))
                 hear_failure(judge, REASON_START_TIMEOUT, false, now);
+
+        if (is_unhealthy(judge) && !is_unwanted(judge) && judge->spec->liveness.restart) {
+                forgive(judge, now);
+                hear_failure(judge, REASON_UNHEALTHY, false, now);
+        }
 }
 
 /*
@@ -217,7 +278,7 @@ void judge_hear_suspend(Judge *judge, uint64_t usec) {
                 judge->unwanted_since += WORLD_KILLS_DODGED_MAX * USEC_PER_SEC;
 }
 
-static void see_announce(Judge *judge, const Step *step) {
+static void see_announce(Judge *judge, const Step *step, uint64_t now) {
         expect(judge, step->status != judge->status || step->sub_state != judge->sub_state,
                "what has been announced is not announced again");
         expect(judge, step->status != STATUS_STOPPED || judge->tree == TREE_NONE,
@@ -229,6 +290,13 @@ static void see_announce(Judge *judge, const Step *step) {
         expect(judge, step->sub_state != SUB_STATE_SPAWNING || judge->tree != TREE_NONE,
                "Starting/spawning is announced with the number of the new generation");
 
+        /* The pause is over when it says so, which is checked to be in time. */
+        if (step->sub_state == SUB_STATE_WAITING && judge->retry) {
+                expect(judge, judge->blocked && now >= judge->retry_from,
+                       "it waits for a dependency after its delay, not in place of it");
+                judge->retry = false;
+        }
+
         judge->status = step->status;
         judge->sub_state = step->sub_state;
 }
@@ -236,6 +304,7 @@ static void see_announce(Judge *judge, const Step *step) {
 static void see_spawn(Judge *judge, const Lifecycle *l, uint64_t now) {
         expect(judge, judge->tree == TREE_NONE, "never two generations at a time");
         expect(judge, judge->wanted, "no spawn after Stop without a new Start");
+        expect(judge, !judge->blocked, "no spawn before the dependencies are there");
         expect(judge, !judge->gave_up, "no spawn after giving up");
         expect(judge, !judge->retry || now >= judge->retry_from, "a retry keeps its delay");
         expect(judge, l->next_generation == judge->generation + 1, "generations rise by one");
@@ -246,14 +315,25 @@ static void see_spawn(Judge *judge, const Lifecycle *l, uint64_t now) {
 }
 
 static void see_probe(Judge *judge, const Step *step, uint64_t now) {
-        expect(judge, is_starting(judge) && judge->tree == TREE_RUNNING && has_probe(judge),
-               "only what runs and is not ready is probed");
+        const ProbeSpec *liveness = &judge->spec->liveness.probe;
+
         expect(judge, !judge->probing, "one probe at a time");
         expect(judge, now >= judge->probe_from, "a probe keeps the interval");
+        judge->probing = true;
+
+        if (step->is_liveness) {
+                expect(judge, is_ready(judge) && liveness->kind != PROBE_NONE,
+                       "the health of what is not ready is not checked");
+                expect(judge, !is_unwanted(judge), "the health of what is to go is not checked");
+                expect(judge, step->until == now + liveness->timeout_usec,
+                       "a health check has its timeout");
+                return;
+        }
+
+        expect(judge, is_starting(judge) && judge->tree == TREE_RUNNING && has_probe(judge),
+               "only what runs and is not ready is probed");
         expect(judge, step->until == deadline(judge) && now < step->until,
                "no probe overruns the start timeout");
-
-        judge->probing = true;
 }
 
 static void see_ending(Judge *judge, StepKind kind, uint64_t now) {
@@ -261,6 +341,7 @@ static void see_ending(Judge *judge, StepKind kind, uint64_t now) {
 
         expect(judge, is_unwanted(judge) && judge->tree != TREE_REQUESTED,
                "nothing that may stay is signalled");
+        expect(judge, !is_held(judge), "no stop begins before what depends on it is down");
 
         if (kind == STEP_SIGNAL_MAIN) {
                 expect(judge, has_main && judge->signalled_at == 0,
@@ -290,7 +371,7 @@ void judge_see_step(Judge *judge, const Step *step, const Lifecycle *l, uint64_t
         switch (step->kind) {
 
         case STEP_ANNOUNCE:
-                see_announce(judge, step);
+                see_announce(judge, step, now);
                 break;
 
         case STEP_SPAWN:
@@ -318,12 +399,14 @@ static void expected_words(const Judge *judge, Status *ret_status, SubState *ret
         else if (is_unwanted(judge)) {
                 *ret_status = is_ready(judge) ? STATUS_RUNNING : STATUS_STARTING;
                 *ret_sub_state = SUB_STATE_STOPPING;
-        } else if (judge->tree == TREE_NONE) {
+        } else if (is_waiting(judge))
+                *ret_sub_state = SUB_STATE_WAITING;
+        else if (judge->tree == TREE_NONE) {
                 *ret_status = STATUS_STOPPED;
                 *ret_sub_state = judge->exited ? SUB_STATE_EXITED : SUB_STATE_STOPPED;
         } else if (is_ready(judge)) {
                 *ret_status = STATUS_RUNNING;
-                *ret_sub_state = SUB_STATE_READY;
+                *ret_sub_state = is_unhealthy(judge) ? SUB_STATE_UNHEALTHY : SUB_STATE_READY;
         } else
                 *ret_sub_state =
                         judge->tree == TREE_RUNNING ? SUB_STATE_PROBING : SUB_STATE_SPAWNING;
@@ -347,6 +430,12 @@ static void see_words(Judge *judge, const Lifecycle *l) {
         if (judge->gave_up || judge->retry)
                 expect(judge, lifecycle_reason_code(l) == judge->code,
                        "a failure is told by its code");
+        else if (sub_state == SUB_STATE_WAITING || sub_state == SUB_STATE_UNHEALTHY)
+                expect(judge,
+                       lifecycle_reason_code(l) == (sub_state == SUB_STATE_WAITING
+                                                            ? REASON_DEPENDENCY
+                                                            : REASON_UNHEALTHY),
+                       "what waits and what is unhealthy say so");
         else if (sub_state == SUB_STATE_STOPPED)
                 expect(judge, lifecycle_reason_code(l) == judge->stop_code,
                        "a stop is told by its code");
@@ -359,7 +448,7 @@ static void see_words(Judge *judge, const Lifecycle *l) {
 static void see_alarm(Judge *judge, uint64_t until, uint64_t now) {
         expect(judge, until > now, "no wait is over before it begins");
 
-        if (judge->tree == TREE_NONE && judge->wanted && !judge->gave_up)
+        if (judge->tree == TREE_NONE && judge->wanted && !judge->gave_up && !is_waiting(judge))
                 expect(judge,
                        judge->retry && now <= judge->retry_until && until >= judge->retry_from &&
                                until <= judge->retry_until,
@@ -368,6 +457,9 @@ static void see_alarm(Judge *judge, uint64_t until, uint64_t now) {
                 expect(judge, until <= deadline(judge), "the start timeout is not slept through");
         if (is_starting(judge) && judge->tree == TREE_RUNNING && !judge->probing)
                 expect(judge, until <= judge->probe_from, "a probe is not slept through");
+        if (is_ready(judge) && !is_unwanted(judge) && !judge->probing &&
+            judge->spec->liveness.probe.kind != PROBE_NONE)
+                expect(judge, until <= judge->probe_from, "a health check is not slept through");
 }
 
 static void see_ending_in_time(Judge *judge, const Lifecycle *l, bool unkillable, uint64_t now) {
@@ -379,6 +471,10 @@ static void see_ending_in_time(Judge *judge, const Lifecycle *l, bool unkillable
 
         if (!is_unwanted(judge) || judge->tree == TREE_REQUESTED)
                 return;
+        if (is_held(judge)) {
+                judge->unwanted_since = 0;
+                return;
+        }
         if (judge->unwanted_since == 0)
                 judge->unwanted_since = now;
 
@@ -387,14 +483,15 @@ static void see_ending_in_time(Judge *judge, const Lifecycle *l, bool unkillable
 }
 
 static void see_waits(Judge *judge, const Lifecycle *l) {
-        bool is_up = judge->sub_state == SUB_STATE_READY;
+        bool is_up = judge->sub_state == SUB_STATE_READY || judge->sub_state == SUB_STATE_UNHEALTHY;
         bool is_final = judge->status == STATUS_STOPPED || judge->status == STATUS_FAILED;
         bool is_empty = judge->tree == TREE_NONE;
         WaitVerdict ready = lifecycle_wait(l, WAIT_FOR_READY, judge->promised);
         WaitVerdict stopped = lifecycle_wait(l, WAIT_FOR_STOPPED, judge->promised);
         WaitVerdict settled = lifecycle_wait(l, WAIT_FOR_SETTLED, judge->promised);
 
-        expect(judge, (ready == WAIT_HOLDS) == is_up, "ready holds in Running/ready, only there");
+        expect(judge, (ready == WAIT_HOLDS) == is_up,
+               "ready holds in Running, ready or unhealthy, only there");
         expect(judge, ready != WAIT_START_FAILED || judge->gave_up,
                "StartFailed only where it has failed for good");
         expect(judge, ready != WAIT_NOT_RUNNING || !judge->wanted,
@@ -421,8 +518,9 @@ void judge_see_rest(
 }
 
 void judge_see_silence(Judge *judge) {
-        bool may_stay = judge->tree == TREE_NONE ? !judge->wanted || judge->gave_up
-                                                 : judge->sub_state == SUB_STATE_READY;
+        bool may_stay = judge->tree == TREE_NONE
+                                ? !judge->wanted || judge->gave_up || is_waiting(judge)
+                                : judge->sub_state == SUB_STATE_READY;
 
         expect(judge, may_stay, "nothing is forgotten: a sleeper has a reason to sleep");
 }

@@ -43,6 +43,9 @@ typedef struct Judge {
         bool kill;
         uint64_t promised; /* the generation that the last Start was told */
 
+        /* told of others */
+        bool blocked, end_blocked;
+
         /* heard */
         TreeFact tree;
         bool doomed; /* this generation has failed */
@@ -53,6 +56,7 @@ typedef struct Judge {
         ReasonCode stop_code;
         uint64_t generation;
         uint32_t n_in_a_row, n_restarts;
+        uint32_t n_misses;
         uint64_t started_at, ready_at, retry_from, retry_until;
 
         /* seen */
@@ -68,6 +72,8 @@ void judge_init(Judge *judge, const SidecarSpec *spec, uint64_t first_generation
 
 /* To be told before the Lifecycle is. */
 void judge_hear_wish(Judge *judge, WishKind wish);
+void judge_hear_others(Judge *judge, bool blocked, bool end_blocked);
+void judge_hear_dependency_failed(Judge *judge);
 void judge_hear_news(Judge *judge, const News *news, uint64_t now);
 void judge_hear_time(Judge *judge, uint64_t now);
 void judge_hear_suspend(Judge *judge, uint64_t usec);

@@ -59,7 +59,7 @@ mutant() { # what is broken, module, sed script
 }
 
 in_function() { # name, sed command
-        printf '%s' "/^\\(void \\)\\?$1(/,/^}/ { $2; }"
+        printf '%s' "/^\\([A-Za-z][A-Za-z ]* \\)\\?$1(/,/^}/ { $2; }"
 }
 
 mutant 'nothing (the control)' lifecycle ''
@@ -68,7 +68,7 @@ mutant 'the next start does not wait for the empty tree' lifecycle \
         "$(in_function lifecycle_on_exit 's/PROCESS_GONE/PROCESS_NONE/')"
 mutant 'exec is taken for ready' lifecycle 's/!has_probe(l) && !is_ending(l)/!is_ending(l)/'
 mutant 'a late answer makes ready what is ending' lifecycle \
-        's/ || l->ready || is_ending(l))/ || l->ready)/'
+        's/!= PROCESS_RUNNING || is_ending(l))/!= PROCESS_RUNNING)/'
 mutant 'a failure stays ready' lifecycle "$(in_function fail '/l->ready = false/d')"
 mutant 'a failure is not ended' lifecycle 's/l->doomed = l->process != PROCESS_NONE/l->doomed = false/'
 mutant 'attempts do not count' restart 's/n_before >= spec->attempts/n_before > UINT32_MAX - 1/'
@@ -79,7 +79,7 @@ mutant 'the jitter is too wide' restart 's/spec->jitter \* position/spec->jitter
 mutant 'success is restarted by on-failure' restart 's/ended_well && spec->policy/!ended_well \&\& spec->policy/'
 mutant 'a long life is not forgiven' lifecycle 's/^        forgive(l, now);//'
 mutant 'success before ready is success' lifecycle 's/ && !cause.before_ready//'
-mutant 'the start timeout is forgotten' lifecycle 's/now < start_deadline(l))/now > 0)/'
+mutant 'the start timeout is forgotten' lifecycle 's/now >= start_deadline(l)/false/'
 mutant 'a stop keeps the backoff' lifecycle "$(in_function lifecycle_stop '/backoff = false/d')"
 mutant 'a stop keeps the goal' lifecycle "$(in_function lifecycle_stop '/goal = GOAL_DOWN/d')"
 mutant 'a stop keeps the counters' lifecycle "$(in_function lifecycle_stop '/forget_failures/d')"
@@ -110,5 +110,29 @@ mutant 'a wait outlives what was called off' lifecycle 's/WAIT_FOR_READY && !is_
 mutant 'Failed is not settled' lifecycle 's/ || (l->failed && l->goal == GOAL_UP)//'
 mutant 'a start during a stop is promised the old number' lifecycle \
         's/is_up ? l->generation : l->next_generation/l->generation/'
+mutant 'what is blocked is spawned' lifecycle 's/^        else if (is_waiting(l))/        else if (false)/'
+mutant 'a pause never ends' lifecycle "$(in_function lifecycle_on_time 's/l->backoff = false//')"
+mutant 'a failed dependency is waited for' lifecycle \
+        "$(in_function lifecycle_on_dependency_failed '/give_up/d; s/if (is_waiting(l))//')"
+mutant 'a failed dependency ends a backoff' lifecycle \
+        "$(in_function lifecycle_on_dependency_failed 's/is_waiting(l)/l->blocked/')"
+mutant 'a stop does not wait for what depends on it' lifecycle \
+        "$(in_function is_end_held 's/l->end_blocked/false/')"
+mutant 'a kill waits for what depends on it' lifecycle "$(in_function is_end_held 's/!l->kill/true/')"
+mutant 'a restart waits for what depends on it' lifecycle \
+        "$(in_function is_end_held 's/l->goal == GOAL_DOWN/true/')"
+mutant 'a stop is held half way' lifecycle "$(in_function is_end_held 's/l->end_stage == END_NONE/true/')"
+mutant 'leftovers wait for what depends on them' lifecycle \
+        "$(in_function is_end_held 's/l->process != PROCESS_GONE/true/')"
+mutant 'health is not checked' lifecycle \
+        "$(in_function next_of_ready 's/probe->kind == PROBE_NONE/true/')"
+mutant 'health is checked at once' lifecycle "$(in_function become_ready '/probe_at =/d')"
+mutant 'health is checked without a pause' lifecycle "$(in_function on_health_check '/probe_at =/d')"
+mutant 'an answer forgives no misses' lifecycle 's/alive ? 0 : l->n_misses + 1/l->n_misses + !alive/'
+mutant 'misses outlive their generation' lifecycle "$(in_function become_ready '/n_misses = 0/d')"
+mutant 'one miss too many' lifecycle 's/n_misses >= liveness->failures/n_misses > liveness->failures/'
+mutant 'unhealthy is told as ready' lifecycle 's/is_unhealthy(l) ? SUB_STATE_UNHEALTHY : //'
+mutant 'misses are no failure' lifecycle 's/bool sick = is_unhealthy(l)/bool sick = false/'
+mutant 'misses that are only to be told are a failure' lifecycle 's/ && l->spec->liveness.restart//'
 
 exit $((survivors > 0))

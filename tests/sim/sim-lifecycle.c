@@ -45,6 +45,7 @@ typedef struct History {
         unsigned n_turns;
         unsigned n_wishes; /* still to come; the last one is a stop */
         uint64_t wish_at;
+        uint64_t others_at;         /* when others of the app change; USEC_INFINITY: no more */
         Event events[TRACE_EVENTS]; /* a ring */
         size_t n_events;
 } History;
@@ -66,6 +67,15 @@ static void trace(History *history, const char *what, const char *more, int64_t 
 static void violate(History *history, const char *rule) {
         if (!history->judge.violation)
                 history->judge.violation = rule;
+}
+
+static LivenessSpec roll_liveness(Random *random) {
+        uint32_t failures = 1 + (uint32_t) random_below(random, 3);
+        LivenessSpec liveness = liveness_make(failures, random_chance(random, 50));
+
+        if (random_chance(random, 30))
+                liveness.probe.interval_usec = USEC_PER_SEC;
+        return liveness;
 }
 
 static SidecarSpec roll_spec(Random *random) {
@@ -91,6 +101,9 @@ static SidecarSpec roll_spec(Random *random) {
                 spec.restart.policy = RESTART_POLICY_NO;
         if (random_chance(random, 30))
                 spec_succeed_on(&spec, 3);
+
+        if (random_chance(random, 50))
+                spec.liveness = roll_liveness(random);
 
         spec.stop_timeout_usec = stop_timeouts[random_below(random, 3)];
         spec.start_timeout_usec = start_timeouts[random_below(random, 3)];
@@ -225,7 +238,10 @@ static void do_step(History *history, const Step *step) {
 
         case STEP_PROBE:
                 lifecycle_did_probe(life);
-                world_probe(world, &history->spec, history->now, step->until);
+                world_probe(world,
+                            step->is_liveness ? &history->spec.liveness.probe
+                                              : &history->spec.readiness,
+                            history->now, step->until);
                 return;
 
         case STEP_SIGNAL_MAIN:
@@ -246,10 +262,9 @@ static void do_step(History *history, const Step *step) {
 static uint64_t converge(History *history) {
         Step step;
 
-        judge_hear_time(&history->judge, history->now);
-        lifecycle_on_time(&history->life, history->now, roll(history));
-
         for (unsigned n = 0;; n++) {
+                judge_hear_time(&history->judge, history->now);
+                lifecycle_on_time(&history->life, history->now, roll(history));
                 step = lifecycle_next(&history->life, history->now);
                 if (step.kind == STEP_WAIT || history->judge.violation)
                         break;
@@ -278,6 +293,31 @@ static void next_wish(History *history) {
                                                                                5 * USEC_PER_MINUTE);
 }
 
+/* What it depends on and what depends on it come and go as they like; in the end all is free. */
+static void next_of_others(History *history) {
+        Random *random = &history->random;
+        bool is_over = history->n_wishes == 0;
+        bool blocked = !is_over && random_chance(random, 40);
+        bool end_blocked = !is_over && random_chance(random, 40);
+
+        if (history->life.blocked && random_chance(random, 15)) {
+                trace(history, "others:", "a dependency has failed", 0);
+                judge_hear_dependency_failed(&history->judge);
+                lifecycle_on_dependency_failed(&history->life);
+        } else {
+                trace(history, "others:", blocked ? "blocked" : "not blocked", end_blocked);
+                judge_hear_others(&history->judge, blocked, end_blocked);
+                lifecycle_set_blocked(&history->life, blocked);
+                lifecycle_set_end_blocked(&history->life, end_blocked);
+                if (is_over) {
+                        history->others_at = USEC_INFINITY;
+                        return;
+                }
+        }
+
+        history->others_at = history->now + random_span(random, USEC_PER_MINUTE);
+}
+
 /* The clock goes on to what comes first; now and then everybody sleeps for longer than that. */
 static void advance(History *history, uint64_t to) {
         if (random_chance(&history->random, 1)) {
@@ -297,6 +337,8 @@ static bool turn(History *history) {
 
         if (history->wish_at < to)
                 to = history->wish_at;
+        if (history->others_at < to)
+                to = history->others_at;
         if (until < to)
                 to = until;
         if (to == USEC_INFINITY || history->judge.violation) {
@@ -308,10 +350,14 @@ static bool turn(History *history) {
 
         if (history->now >= history->wish_at && random_chance(&history->random, 50))
                 next_wish(history);
+        else if (history->now >= history->others_at && random_chance(&history->random, 50))
+                next_of_others(history);
         else if (world_take(&history->world, history->now, &news))
                 give_news(history, &news);
         else if (history->now >= history->wish_at)
                 next_wish(history);
+        else if (history->now >= history->others_at)
+                next_of_others(history);
 
         return true;
 }
@@ -328,6 +374,7 @@ static void history_run(History *history, uint64_t seed, uint64_t number) {
         history->n_turns = history->n_events = 0;
         history->n_wishes = 2 + (unsigned) random_below(&history->random, WISHES_MAX - 1);
         history->wish_at = history->now;
+        history->others_at = history->now + random_span(&history->random, USEC_PER_MINUTE);
         world_init(&history->world, &history->random);
         lifecycle_init(&history->life, &history->spec, first);
         judge_init(&history->judge, &history->spec, first);

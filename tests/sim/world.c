@@ -102,6 +102,9 @@ void world_spawn(World *world, uint64_t now) {
                 world->news_at + random_span(random, slowest) + random_span(random, SERVES_USEC);
         if (random_chance(random, 20))
                 world->serves_at = USEC_INFINITY;
+        world->hangs_at = USEC_INFINITY;
+        if (random_chance(random, 30))
+                world->hangs_at = world->news_at + random_span(random, LIFE_USEC);
         if (random_chance(random, 50))
                 world->n_leftovers = random_below(random, WORLD_LEFTOVERS_MAX + 1);
         for (size_t i = 0; i < world->n_leftovers; i++)
@@ -170,7 +173,8 @@ static News take_probe(World *world, uint64_t now) {
         world->probe_at = USEC_INFINITY;
         return (News){
                 .kind = NEWS_PROBED,
-                .alive = lives && now >= world->serves_at && random_chance(world->random, 90),
+                .alive = lives && now >= world->serves_at && now < world->hangs_at &&
+                         random_chance(world->random, 90),
         };
 }
 
@@ -275,8 +279,8 @@ void world_kill(World *world, uint64_t now) {
                 (void) member_kill(&world->leftovers[i], world->random, now);
 }
 
-void world_probe(World *world, const SidecarSpec *spec, uint64_t now, uint64_t deadline) {
-        uint64_t at = now + random_span(world->random, spec->readiness.timeout_usec);
+void world_probe(World *world, const ProbeSpec *probe, uint64_t now, uint64_t deadline) {
+        uint64_t at = now + random_span(world->random, probe->timeout_usec);
 
         world->probe_at = earlier(at, deadline);
 }

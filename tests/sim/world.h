@@ -64,6 +64,7 @@ typedef struct World {
         Member main;
         int code, status; /* how the main process dies */
         uint64_t serves_at;
+        uint64_t hangs_at; /* from then on it answers nothing */
         Member leftovers[WORLD_LEFTOVERS_MAX];
         size_t n_leftovers;
         uint64_t probe_at; /* of its answer; USEC_INFINITY: none under way */
@@ -83,7 +84,7 @@ void world_spawn(World *world, uint64_t now);
 void world_signal_main(World *world, uint64_t now, int signal);
 void world_signal_all(World *world, uint64_t now, int signal);
 void world_kill(World *world, uint64_t now);
-void world_probe(World *world, const SidecarSpec *spec, uint64_t now, uint64_t deadline);
+void world_probe(World *world, const ProbeSpec *probe, uint64_t now, uint64_t deadline);
 
 /* Nothing is there, and that news has been taken. */
 bool world_is_vacant(const World *world);

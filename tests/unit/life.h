@@ -41,6 +41,8 @@ static inline void do_step(const Step *step, char *text) {
         if (step->kind == STEP_ANNOUNCE)
                 sprintf(text, "%s/%s ", status_to_string(step->status),
                         sub_state_to_string(step->sub_state));
+        else if (step->is_liveness)
+                sprintf(text, "check ");
         else
                 sprintf(text, "%s ", words[step->kind]);
 
@@ -60,9 +62,11 @@ static inline const char *settle(void) {
         size_t n = 0;
         Step step;
 
-        lifecycle_on_time(&life, now, ROLL);
-        for (step = lifecycle_next(&life, now); step.kind != STEP_WAIT;
-             step = lifecycle_next(&life, now)) {
+        for (;;) {
+                lifecycle_on_time(&life, now, ROLL);
+                step = lifecycle_next(&life, now);
+                if (step.kind == STEP_WAIT)
+                        break;
                 ck_assert_uint_lt(n, sizeof(text) - 64);
                 do_step(&step, text + n);
                 n += strlen(text + n);
@@ -105,6 +109,21 @@ static inline const char *exec_main(void) {
 
 static inline const char *probe(bool alive) {
         lifecycle_on_probe(&life, alive, now);
+        return settle();
+}
+
+static inline const char *block(bool blocked) {
+        lifecycle_set_blocked(&life, blocked);
+        return settle();
+}
+
+static inline const char *block_end(bool end_blocked) {
+        lifecycle_set_end_blocked(&life, end_blocked);
+        return settle();
+}
+
+static inline const char *fail_dependency(void) {
+        lifecycle_on_dependency_failed(&life);
         return settle();
 }
 

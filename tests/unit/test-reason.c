@@ -145,6 +145,69 @@ START_TEST(a_stop_is_told_by_who_wished_it) {
 }
 END_TEST
 
+START_TEST(a_stop_by_a_mode_or_for_want_of_an_owner_says_so) {
+        go(FAR_READY);
+        lifecycle_stop(&life, REASON_OWNER_GONE, false);
+        assert_reason("stopped because no app holds it any more");
+
+        go(FAR_READY);
+        lifecycle_stop(&life, REASON_MODE, false);
+        assert_reason_with("connected", "stopped because mode connected does not want it");
+        assert_reason("stopped because the mode does not want it");
+}
+END_TEST
+
+START_TEST(a_dependency_is_told_by_its_name) {
+        (void) block(true);
+        (void) start();
+        assert_reason_with("db", "waits for db");
+        assert_reason("waits for a dependency");
+
+        (void) fail_dependency();
+        assert_reason_with("db", "its dependency db has failed");
+        assert_reason("a dependency has failed");
+}
+END_TEST
+
+START_TEST(l1_missed_health_checks_are_counted) {
+        spec.liveness = liveness_make(2, false);
+        go_to_ready();
+        for (unsigned n = 1; n <= 3; n++) {
+                static const char *const reasons[] = { "", "", "missed 2 health checks in a row",
+                                                       "missed 3 health checks in a row" };
+
+                (void) pass(spec.liveness.probe.interval_usec);
+                (void) probe(false);
+                assert_reason(reasons[n]);
+        }
+
+        go(FAR_INACTIVE);
+        spec.liveness = liveness_make(1, true);
+        go_to_ready();
+        (void) pass(spec.liveness.probe.interval_usec);
+        (void) probe(false);
+        assert_reason("missed 1 health check in a row");
+
+        /* As the last of a crash loop, too. */
+        go(FAR_INACTIVE);
+        spec.liveness = liveness_make(1, true);
+        spec.restart.attempts = 1;
+        spec.restart.delay_usec = 0;
+        for (unsigned n = 0; n < 2; n++) {
+                if (n == 0)
+                        (void) start();
+                (void) fork_main();
+                (void) exec_main();
+                (void) probe(true);
+                (void) pass(spec.liveness.probe.interval_usec);
+                (void) probe(false);
+                (void) end_main(CLD_KILLED, SIGTERM);
+                (void) empty_tree();
+        }
+        assert_reason("gave up after 1 restart in a row: missed 1 health check in a row");
+}
+END_TEST
+
 START_TEST(success_is_told_too) {
         live_and_end(2 * USEC_PER_SEC, CLD_EXITED, 0);
         assert_reason("exited with code 0 after 2.0 s");
@@ -165,4 +228,7 @@ TEST_MAIN("reason",
           what_is_short_is_tried_again_unless_the_policy_says_no,
           x4_a_crash_loop_is_told_with_its_last_failure,
           a_stop_is_told_by_who_wished_it,
+          a_stop_by_a_mode_or_for_want_of_an_owner_says_so,
+          a_dependency_is_told_by_its_name,
+          l1_missed_health_checks_are_counted,
           success_is_told_too)

@@ -102,6 +102,44 @@ START_TEST(x4_more_restarts_than_attempts_are_a_crash_loop) {
 }
 END_TEST
 
+static void assert_described(const char *text) {
+        _cleanup_free_ char *said = restart_describe(&restart);
+
+        ck_assert_pstr_eq(said, text);
+}
+
+START_TEST(a_schedule_is_a_line_for_people) {
+        assert_described("500ms, 1s, 2s, 4s, 8s (+-10%), then Failed");
+
+        restart.jitter = 0;
+        restart.attempts = 1;
+        assert_described("500ms, then Failed");
+        restart.attempts = 8;
+        assert_described("500ms, 1s, 2s, 4s, 8s, 16s, 30s, 30s, then Failed");
+
+        restart.jitter = 0.025;
+        restart.attempts = 100;
+        assert_described("500ms, 1s, 2s, 4s, 8s, 16s, 30s ... (+-2.5%), 100 in all, then Failed");
+        restart.attempts = RESTART_ATTEMPTS_UNLIMITED;
+        assert_described("500ms, 1s, 2s, 4s, 8s, 16s, 30s ... (+-2.5%), without end");
+
+        restart.policy = RESTART_POLICY_NO;
+        assert_described("never restarted");
+}
+END_TEST
+
+START_TEST(a_schedule_that_stays_is_said_once_and_a_long_one_is_cut) {
+        restart.factor = 1;
+        restart.jitter = 0;
+        restart.attempts = RESTART_ATTEMPTS_UNLIMITED;
+        assert_described("500ms ..., without end");
+
+        restart.factor = 2;
+        restart.max_delay_usec = USEC_PER_HOUR;
+        assert_described("500ms, 1s, 2s, 4s, 8s, 16s, 32s, 1m4s ..., without end");
+}
+END_TEST
+
 TEST_MAIN("restart",
           setup,
           NULL,
@@ -111,4 +149,6 @@ TEST_MAIN("restart",
           x3_a_factor_of_one_stays_and_no_delay_is_none,
           x3_a_full_jitter_goes_from_nothing_to_double,
           x2_the_policy_says_what_is_started_again,
-          x4_more_restarts_than_attempts_are_a_crash_loop)
+          x4_more_restarts_than_attempts_are_a_crash_loop,
+          a_schedule_is_a_line_for_people,
+          a_schedule_that_stays_is_said_once_and_a_long_one_is_cut)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * App: methods
+ *
+ * What a client may wish of all sidecars of an app at once.
+ */
+
+#include <systemd/sd-bus.h>
+
+int method_app_start(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
+int method_app_stop(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
+int method_app_restart(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
+int method_app_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
+int method_app_wait(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);

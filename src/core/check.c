@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Check
+ *
+ * The parser stops at the first thing that is wrong with a file, so there is one problem a file;
+ * the other files are checked all the same.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/check.h"
+#include "io/manifest-file.h"
+#include "model/restart.h"
+#include "util/log.h"
+#include "util/strv.h"
+
+/* The parser wants to know the folder that programs are looked for from. */
+static int make_absolute(char **ret, const char *path) {
+        _cleanup_free_ char *folder = NULL;
+        char *absolute;
+
+        if (path[0] == '/') {
+                absolute = strdup(path);
+                if (!absolute)
+                        return -ENOMEM;
+                *ret = absolute;
+                return 0;
+        }
+
+        folder = get_current_dir_name();
+        if (!folder)
+                return -errno;
+        if (asprintf(&absolute, "%s/%s", folder, path) < 0)
+                return -ENOMEM;
+
+        *ret = absolute;
+        return 0;
+}
+
+/* A problem with the file as a whole has no line, and one with the document no pointer. */
+static void print_error(const char *path, const ManifestError *error) {
+        (void) printf("%s:", path);
+        if (error->line > 0)
+                (void) printf("%u:", error->line);
+        if (*error->pointer)
+                (void) printf(" %s:", error->pointer);
+        (void) printf(" %s\n", error->message);
+}
+
+static int print_schedules(const Manifest *manifest) {
+        for (size_t i = 0; i < manifest->n_sidecars; i++) {
+                const SidecarSpec *spec = manifest->sidecars[i];
+                _cleanup_free_ char *schedule = restart_describe(&spec->restart);
+
+                if (!schedule)
+                        return -ENOMEM;
+                (void) printf("%s: %s\n", spec->name, schedule);
+        }
+
+        return 0;
+}
+
+/* -EBADMSG: there is a problem, and it has been printed. */
+static int check_one(const char *path, bool verbose) {
+        _cleanup_(manifest_freep) Manifest *manifest = NULL;
+        _cleanup_(manifest_error_done) ManifestError error = { 0 };
+        _cleanup_free_ char *absolute = NULL;
+        int r;
+
+        r = make_absolute(&absolute, path);
+        if (r < 0)
+                return r;
+
+        r = manifest_load(&manifest, absolute, &error);
+        if (r == -EBADMSG)
+                print_error(path, &error);
+        else if (r < 0 && r != -ENOMEM) {
+                (void) printf("%s: %s\n", path, strerror(-r));
+                return -EBADMSG;
+        }
+        if (r < 0)
+                return r;
+
+        return verbose ? print_schedules(manifest) : 0;
+}
+
+int check_manifests(char *const *paths, bool verbose) {
+        int result = 0, r;
+
+        STRV_FOREACH (path, paths) {
+                r = check_one(*path, verbose);
+                if (r < 0 && r != -EBADMSG)
+                        return log_error_errno(r, "Cannot check %s", *path);
+                if (r < 0)
+                        result = r;
+        }
+
+        return fflush(stdout) < 0 ? log_error_errno(-errno, "Cannot write") : result;
+}

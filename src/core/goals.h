@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Goals
+ *
+ * What is wanted of all sidecars of an app at once: starts and stops in the order of their
+ * dependencies, and the switch of modes. Setting a goal never waits; the order is kept by what
+ * each sidecar is told of the others (app_settle()).
+ */
+
+#include "core/app.h"
+#include "model/plan.h"
+
+/*
+ * The sidecars a call is about: `names` with all that they depend on, dependencies first; NULL
+ * names: those that the current mode starts. -ENOENT: there is none of some name.
+ */
+int app_select(const App *app, char *const *names, char ***ret);
+
+/* Wants them up, or down. What is not there is left out. -ESHUTDOWN: the daemon is ending. */
+int app_start(App *app, char *const *names);
+/*
+ * The same for one of them: what it depends on comes first, unless that is there already or, with
+ * no_deps, is not to be asked for. *ret: the generation it gets.
+ */
+int app_start_one(App *app, Sidecar *sidecar, bool no_deps, uint64_t *ret);
+void app_stop(App *app, char *const *names, ReasonCode on_whose_account, bool kill);
+void app_stop_all(App *app, ReasonCode on_whose_account, bool kill);
+
+/* Names of the sidecars that are wanted up now. */
+int app_list_up(const App *app, char ***ret);
+
+/*
+ * What a switch to that mode would do. -ENOENT: the manifest has no such mode.
+ */
+int app_plan_mode(const App *app, const char *mode, Plan **ret);
+
+/* Does it, and remembers the mode. server_url: in place of the manifest's, or NULL. */
+int app_set_mode(App *app, const char *mode, const char *server_url, const Plan *plan);
+
+/*
+ * Tells every sidecar what those that it depends on, and that depend on it, have come to, until
+ * nothing changes any more; then whether a mode switch has come to its end. Called after each
+ * change of any of them.
+ */
+void app_settle(App *app);
+
+/* URL of the external server of the current mode; "" where it has none. */
+const char *app_server_url(const App *app);

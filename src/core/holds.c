@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Holds
+ *
+ * Every change is seen as before and after: the names that all holds of the app want together.
+ * What is new is started, what is no longer there is stopped, and what is in both is left alone,
+ * even if a user has stopped it (contract H4).
+ */
+
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "core/goals.h"
+#include "core/holds.h"
+#include "core/supervisor.h"
+#include "util/clock.h"
+#include "util/log.h"
+#include "util/strv.h"
+
+static Hold *hold_free(Hold *hold) {
+        if (!hold)
+                return NULL;
+
+        sd_event_source_disable_unref(hold->death);
+        sd_event_source_disable_unref(hold->linger);
+        safe_close(hold->pidfd);
+        strv_free(hold->sidecars);
+        free(hold->owner);
+        free(hold->reason);
+        free(hold);
+        return NULL;
+}
+
+DEFINE_CLEANUP(Hold, hold_free);
+
+static Hold *find_hold(const App *app, const char *owner) {
+        const Supervisor *supervisor = app->supervisor;
+
+        for (size_t i = 0; i < supervisor->n_holds; i++)
+                if (supervisor->holds[i]->app == app && streq(supervisor->holds[i]->owner, owner))
+                        return supervisor->holds[i];
+
+        return NULL;
+}
+
+bool app_is_held(const App *app) {
+        for (size_t i = 0; i < app->supervisor->n_holds; i++)
+                if (app->supervisor->holds[i]->app == app)
+                        return true;
+
+        return false;
+}
+
+bool app_is_named_by_hold(const App *app, const char *name) {
+        for (size_t i = 0; i < app->supervisor->n_holds; i++) {
+                const Hold *hold = app->supervisor->holds[i];
+
+                if (hold->app == app && hold->has_set && strv_contains(hold->sidecars, name))
+                        return true;
+        }
+
+        return false;
+}
+
+static int add_names(char ***names, char *const *more) {
+        STRV_FOREACH (name, more) {
+                int r = strv_contains(*names, *name) ? 0 : strv_extend(names, *name);
+
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+/* All that the holds of an app want, dependencies included and first. */
+static int list_held(const App *app, char ***ret) {
+        _cleanup_(strv_freep) char **names = NULL;
+        int r;
+
+        for (size_t i = 0; i < app->supervisor->n_holds; i++) {
+                const Hold *hold = app->supervisor->holds[i];
+                _cleanup_(strv_freep) char **mine = NULL;
+
+                if (hold->app != app || (hold->has_set && !hold->sidecars))
+                        continue;
+                r = app_select(app, hold->has_set ? hold->sidecars : NULL, &mine);
+                if (r == -ENOENT)
+                        continue; /* the manifest it was made for has changed */
+                if (r >= 0)
+                        r = add_names(&names, mine);
+                if (r < 0)
+                        return r;
+        }
+
+        *ret = TAKE_PTR(names);
+        return 0;
+}
+
+static int subtract(char *const *from, char *const *names, char ***ret) {
+        _cleanup_(strv_freep) char **rest = NULL;
+
+        STRV_FOREACH (name, from) {
+                int r = strv_contains(names, *name) ? 0 : strv_extend(&rest, *name);
+
+                if (r < 0)
+                        return r;
+        }
+
+        *ret = TAKE_PTR(rest);
+        return 0;
+}
+
+/* From what was held before to what is held now. */
+static int follow_holds(App *app, char *const *before) {
+        _cleanup_(strv_freep) char **after = NULL, **added = NULL, **dropped = NULL;
+        int r;
+
+        r = list_held(app, &after);
+        if (r >= 0)
+                r = subtract(after, before, &added);
+        if (r >= 0)
+                r = subtract(before, after, &dropped);
+        if (r >= 0)
+                r = app_start(app, added);
+        if (r < 0)
+                return r;
+
+        app_stop(app, dropped, REASON_OWNER_GONE, false);
+        return 0;
+}
+
+static void note(const Hold *hold, EventType type) {
+        Event event = { .type = type, .app = hold->app->id, .text = hold->reason };
+
+        (void) supervisor_add_event(hold->supervisor, &event);
+        hold->supervisor->observer->on_holds(hold->supervisor->observer_userdata);
+}
+
+static void unlink_hold(const Hold *hold) {
+        Supervisor *supervisor = hold->supervisor;
+
+        for (size_t i = 0; i < supervisor->n_holds; i++)
+                if (supervisor->holds[i] == hold) {
+                        memmove(supervisor->holds + i, supervisor->holds + i + 1,
+                                (--supervisor->n_holds - i) * sizeof(Hold *));
+                        return;
+                }
+}
+
+/* Takes the hold over. */
+static void end_hold(Hold *hold) {
+        _cleanup_(strv_freep) char **before = NULL;
+        App *app = hold->app;
+        int r;
+
+        r = list_held(app, &before);
+        unlink_hold(hold);
+        note(hold, EVENT_RELEASED);
+        hold_free(hold);
+
+        /* Once nobody has the app in use all of it goes, what was started by hand too. */
+        if (!app_is_held(app))
+                app_stop_all(app, REASON_OWNER_GONE, false);
+        else if (r >= 0)
+                r = follow_holds(app, before);
+        if (r < 0)
+                (void) log_error_errno(r, "%s: cannot end all that its hold wanted", app->id);
+}
+
+static void lose_hold(Hold *hold) {
+        const Supervisor *supervisor = hold->supervisor;
+
+        supervisor->observer->on_hold_lost(hold, supervisor->observer_userdata);
+        end_hold(hold);
+}
+
+static int
+on_linger_over(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        lose_hold(userdata);
+        return 0;
+}
+
+/* The owner has gone: at once, or once the promise to come back has run out. */
+static void expire(Hold *hold) {
+        if (hold->linger)
+                return;
+
+        hold->death = sd_event_source_disable_unref(hold->death);
+        if (hold->linger_usec == 0 ||
+            sd_event_add_time_relative(hold->supervisor->event, &hold->linger, CLOCK_MONOTONIC,
+                                       hold->linger_usec, 0, on_linger_over, hold) < 0)
+                lose_hold(hold);
+}
+
+/* A pidfd is readable when its process has ended, be it reaped or not: pidfd_open(2). */
+static int on_death(sd_event_source *source _unused_,
+                    int fd _unused_,
+                    uint32_t events _unused_,
+                    void *userdata) {
+        expire(userdata);
+        return 0;
+}
+
+static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
+        _cleanup_(hold_freep) Hold *hold = NULL;
+        int r;
+
+        hold = calloc(1, sizeof(*hold));
+        if (!hold)
+                return -ENOMEM;
+
+        hold->supervisor = app->supervisor;
+        hold->app = app;
+        hold->pidfd = -1;
+        hold->pid = spec->pid;
+        hold->since_usec = clock_realtime_usec();
+        hold->has_set = spec->has_set;
+        hold->linger_usec = spec->linger_usec;
+        r = free_and_strdup(&hold->owner, spec->owner);
+        if (r >= 0)
+                r = free_and_strdup(&hold->reason, spec->reason);
+        if (r >= 0)
+                r = add_names(&hold->sidecars, spec->sidecars);
+        if (r >= 0)
+                r = sd_event_add_io(hold->supervisor->event, &hold->death, spec->pidfd, EPOLLIN,
+                                    on_death, hold);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(hold);
+        return 0;
+}
+
+static int check_set(const App *app, const HoldSpec *spec) {
+        STRV_FOREACH (name, spec->sidecars)
+                if (!app_find(app, *name))
+                        return -ENOENT;
+
+        return 0;
+}
+
+int hold_app(App *app, const HoldSpec *spec) {
+        _cleanup_(hold_freep) Hold *hold = NULL;
+        _cleanup_(strv_freep) char **before = NULL;
+        Supervisor *supervisor = app->supervisor;
+        Hold *former = find_hold(app, spec->owner), **grown;
+        int r;
+
+        if (supervisor->shutting_down)
+                return -ESHUTDOWN;
+        if (!former && supervisor->n_holds >= HOLDS_MAX)
+                return -EUSERS;
+
+        r = check_set(app, spec);
+        if (r >= 0)
+                r = list_held(app, &before);
+        if (r >= 0)
+                r = new_hold(&hold, app, spec);
+        if (r < 0)
+                return r;
+
+        grown = reallocarray(supervisor->holds, supervisor->n_holds + 1, sizeof(Hold *));
+        if (!grown)
+                return -ENOMEM;
+        supervisor->holds = grown;
+
+        if (former) {
+                hold->since_usec = former->since_usec;
+                unlink_hold(former);
+                hold_free(former);
+        }
+        hold->pidfd = spec->pidfd;
+        supervisor->holds[supervisor->n_holds++] = hold;
+        note(TAKE_PTR(hold), EVENT_HELD);
+        return follow_holds(app, before);
+}
+
+void release_app(App *app, const char *owner) {
+        Hold *hold = find_hold(app, owner);
+
+        if (hold)
+                end_hold(hold);
+}
+
+void holds_owner_gone(Supervisor *supervisor, const char *owner) {
+        for (size_t i = supervisor->n_holds; i-- > 0;)
+                if (i < supervisor->n_holds && streq(supervisor->holds[i]->owner, owner))
+                        expire(supervisor->holds[i]);
+}
+
+void holds_free(Supervisor *supervisor) {
+        for (size_t i = 0; i < supervisor->n_holds; i++)
+                hold_free(supervisor->holds[i]);
+
+        supervisor->n_holds = 0;
+        free(supervisor->holds);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Holds
+ *
+ * Who has an app in use, and what they want of it (contract H1 to H5). A hold is bound to a name
+ * on the bus and to the process behind it; whichever goes first ends it. Here the process is
+ * watched, by its pidfd; the name is watched by the bus, which calls holds_owner_gone().
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <systemd/sd-event.h>
+
+#include "core/app.h"
+
+#define HOLDS_MAX 256
+
+typedef struct Hold {
+        Supervisor *supervisor;
+        App *app;
+        char *owner;  /* the unique name of its connection */
+        char *reason; /* in the words of the client */
+        pid_t pid;
+        int pidfd;
+        uint64_t since_usec; /* CLOCK_REALTIME */
+        bool has_set;        /* it names what it wants; else what the mode starts */
+        char **sidecars;
+        uint64_t linger_usec;
+        sd_event_source *death;  /* of the process */
+        sd_event_source *linger; /* set: the owner has gone, the hold not yet */
+} Hold;
+
+/* What a client asks for. Borrowed, but for the pidfd, which is taken over on success. */
+typedef struct HoldSpec {
+        const char *owner;
+        const char *reason;
+        pid_t pid;
+        int pidfd;
+        bool has_set;
+        char *const *sidecars;
+        uint64_t linger_usec;
+} HoldSpec;
+
+/*
+ * Holds, or replaces the hold of that owner: what is wanted more is started, what is wanted less
+ * is stopped, and nothing else is touched. -ENOENT: a sidecar of the set does not exist; -EUSERS:
+ * there are HOLDS_MAX already; -ESHUTDOWN: the daemon is ending.
+ */
+int hold_app(App *app, const HoldSpec *spec);
+
+/* Ends the owner's hold at once; without one it does nothing. */
+void release_app(App *app, const char *owner);
+
+/* The owner has left the bus: each of its holds ends, after its linger. */
+void holds_owner_gone(Supervisor *supervisor, const char *owner);
+
+bool app_is_held(const App *app);
+
+/* Some hold of the app names that sidecar: it is wanted in any mode. */
+bool app_is_named_by_hold(const App *app, const char *name);
+
+/* For the end of the daemon. */
+void holds_free(Supervisor *supervisor);

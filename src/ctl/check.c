@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * sidecarctl check
+ *
+ * `sidecard --check` does it, so that we need no JSON parser. Plainly it takes our place; with
+ * --json its lines, "file:line: /pointer: message", are read and written as objects.
+ */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "config.h"
+#include "ctl/complain.h"
+#include "ctl/json-writer.h"
+#include "ctl/verbs.h"
+#include "util/strv.h"
+
+#define PROGRAM "sidecard"
+
+/* In a build tree it lies beside us. */
+static int find_program(char **ret) {
+        char self[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        char *path;
+
+        if (n < 0)
+                return -errno;
+        self[n] = '\0';
+
+        if (asprintf(&path, "%.*s" PROGRAM, (int) (strrchr(self, '/') + 1 - self), self) < 0)
+                return -ENOMEM;
+        if (access(path, X_OK) < 0) {
+                free(path);
+                path = strdup(SIDECARD_LIBEXECDIR "/" PROGRAM);
+                if (!path)
+                        return -ENOMEM;
+        }
+
+        *ret = path;
+        return 0;
+}
+
+static int make_argv(char ***ret, const char *program, char *const *files) {
+        _cleanup_(strv_freep) char **argv = NULL;
+        int r;
+
+        r = strv_extend(&argv, program);
+        if (r >= 0)
+                r = strv_extend(&argv, "--check");
+        STRV_FOREACH (file, files)
+                if (r >= 0)
+                        r = strv_extend(&argv, *file);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(argv);
+        return 0;
+}
+
+static int complain_of_exec(const char *program, int error) {
+        return complain(EXIT_FAILED, "Cannot run %s: %s (is sidecard installed whole?)", program,
+                        strerror(error));
+}
+
+/* "PATH:LINE: MESSAGE", where the message may begin with "/pointer: ". Changes line. */
+static void write_problem(JsonWriter *writer, char *line) {
+        char *message = strstr(line, ": "), *number, *end;
+        const char *pointer = "";
+
+        if (!message)
+                return;
+        *message = '\0';
+        message += strlen(": ");
+
+        number = strrchr(line, ':');
+        if (number)
+                *number++ = '\0';
+
+        end = *message == '/' ? strstr(message, ": ") : NULL;
+        if (end) {
+                *end = '\0';
+                pointer = message;
+                message = end + strlen(": ");
+        }
+
+        json_open(writer, '{');
+        json_member(writer, "path", line);
+        json_member_unsigned(writer, "line", number ? strtoul(number, NULL, 10) : 0);
+        json_member(writer, "pointer", pointer);
+        json_member(writer, "message", message);
+        json_close(writer, '}');
+}
+
+static int write_problems(FILE *stream) {
+        JsonWriter writer = { .stream = stdout };
+        _cleanup_free_ char *line = NULL;
+        size_t size = 0;
+        ssize_t n;
+
+        json_open(&writer, '[');
+        while ((n = getline(&line, &size, stream)) >= 0) {
+                line[strcspn(line, "\n")] = '\0';
+                write_problem(&writer, line);
+        }
+        json_close(&writer, ']');
+        json_end(&writer);
+        return ferror(stream) ? -EIO : 0;
+}
+
+/* Answers the program's standard output. */
+static int spawn_into_pipe(FILE **ret, pid_t *ret_pid, char *const *argv) {
+        _cleanup_close_ int ours = -1, theirs = -1;
+        posix_spawn_file_actions_t actions;
+        FILE *stream;
+        int ends[2], r;
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        ours = ends[0];
+        theirs = ends[1];
+
+        r = posix_spawn_file_actions_init(&actions);
+        if (r != 0)
+                return -r;
+        r = posix_spawn_file_actions_adddup2(&actions, theirs, STDOUT_FILENO);
+        if (r == 0)
+                r = posix_spawn(ret_pid, argv[0], &actions, NULL, argv, environ);
+        (void) posix_spawn_file_actions_destroy(&actions);
+        if (r != 0)
+                return complain_of_exec(argv[0], r);
+
+        stream = fdopen(ours, "r");
+        if (!stream)
+                return -errno;
+
+        (void) TAKE_FD(ours);
+        *ret = stream;
+        return 0;
+}
+
+static int check_as_json(char *const *argv) {
+        FILE *stream = NULL;
+        int r, status = 0;
+        pid_t pid;
+
+        r = spawn_into_pipe(&stream, &pid, argv);
+        if (r != 0)
+                return r;
+
+        r = write_problems(stream);
+        (void) fclose(stream);
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+        if (r < 0)
+                return r;
+
+        return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
+int verb_check(const Arguments *arguments) {
+        _cleanup_(strv_freep) char **argv = NULL;
+        _cleanup_free_ char *program = NULL;
+        int r;
+
+        r = find_program(&program);
+        if (r >= 0)
+                r = make_argv(&argv, program, arguments->names);
+        if (r < 0)
+                return r;
+        if (arguments->json)
+                return check_as_json(argv);
+
+        (void) execv(program, argv);
+        return complain_of_exec(program, errno);
+}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Completion of sidecarctl for bash. Names come from the daemon, if it is there: a completion must
+# not start it.
+
+_sidecarctl_names() { # app, sidecar or both
+        busctl --user --no-pager status org.sidecard.Sidecars1 >/dev/null 2>&1 || return
+        sidecarctl list --color=never 2>/dev/null | while read -r _ name _; do
+                case $name in
+                */*)
+                        [ "$1" = sidecar ] || printf '%s\n' "${name%%/*}"
+                        [ "$1" = app ] || printf '%s\n' "$name"
+                        ;;
+                esac
+        done | sort -u
+}
+
+_sidecarctl() {
+        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= verb_at=0 i
+        local verbs='list status start stop restart kill logs events wait mode hold check version'
+        local options='--json --color --help'
+
+        for ((i = 1; i < COMP_CWORD; i++)); do
+                [[ ${COMP_WORDS[i]} == -- && $verb == hold ]] && { _command_offset $((i + 1)); return; }
+                [[ -z $verb && " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} verb_at=$i
+        done
+
+        case $verb in
+        start | stop | restart) options+=' --no-wait --timeout=' ;;
+        kill) options+=' --signal= --whom=main --whom=all' ;;
+        logs) options+=' --follow --lines= --since= --stream=stdout --stream=stderr --stream=supervisor --output=short --output=cat --output=json' ;;
+        events) options+=' --lines= --no-wait' ;;
+        wait) options+=' --for=ready --for=stopped --for=settled --timeout=' ;;
+        mode) options+=' --dry-run --no-wait --timeout=' ;;
+        esac
+
+        if [[ $prev == -s && $verb == kill ]]; then
+                COMPREPLY=($(compgen -W "$(kill -l | grep -o 'SIG[A-Z0-9]*' | cut -c4-)" -- "$cur"))
+        elif [[ $prev == -o && $verb == logs ]]; then
+                COMPREPLY=($(compgen -W 'short cat json' -- "$cur"))
+        elif [[ $cur == -* ]]; then
+                COMPREPLY=($(compgen -W "$options" -- "$cur"))
+                [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+        elif [[ -z $verb ]]; then
+                COMPREPLY=($(compgen -W "$verbs" -- "$cur"))
+        elif [[ $verb == check ]]; then
+                COMPREPLY=($(compgen -f -X '!*.json' -- "$cur") $(compgen -d -- "$cur"))
+        elif [[ $verb == kill ]]; then
+                COMPREPLY=($(compgen -W "$(_sidecarctl_names sidecar)" -- "$cur"))
+        elif [[ $verb == mode && $COMP_CWORD -gt $((verb_at + 1)) ]]; then
+                COMPREPLY=($(compgen -W "$(sidecarctl mode "$prev" 2>/dev/null | sed 's/^[^ ]* *//; s/ .*//')" -- "$cur"))
+        elif [[ $verb == list || $verb == events || $verb == mode ]]; then
+                COMPREPLY=($(compgen -W "$(_sidecarctl_names app)" -- "$cur"))
+        elif [[ $verb != version ]]; then
+                COMPREPLY=($(compgen -W "$(_sidecarctl_names both)" -- "$cur"))
+        fi
+}
+
+complete -F _sidecarctl sidecarctl

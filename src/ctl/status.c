@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * sidecarctl status
+ *
+ * One GetAll a sidecar: what is not shown, the effective manifest, is not in it. Then its
+ * processes and its last lines.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "ctl/client.h"
+#include "ctl/json-message.h"
+#include "ctl/log-lines.h"
+#include "ctl/process-tree.h"
+#include "ctl/text.h"
+#include "ctl/verbs.h"
+#include "util/clock.h"
+#include "util/strv.h"
+
+#define LABEL_WIDTH 12
+#define N_LAST_LINES 10u
+
+typedef struct State { /* strings are borrowed from the reply */
+        const char *description, *status, *sub_state, *reason_code, *reason, *status_text;
+        const char *endpoint, *log_path, *cgroup;
+        uint64_t generation, changed_at_usec, next_restart_usec, memory_bytes, cpu_nsec;
+        uint32_t main_pid, n_restarts;
+        int needs_restart;
+} State;
+
+static const struct {
+        const char *property;
+        const char *type;
+        size_t offset;
+} members[] = {
+        { "Description", "s", offsetof(State, description) },
+        { "Status", "s", offsetof(State, status) },
+        { "SubState", "s", offsetof(State, sub_state) },
+        { "ReasonCode", "s", offsetof(State, reason_code) },
+        { "Reason", "s", offsetof(State, reason) },
+        { "StatusText", "s", offsetof(State, status_text) },
+        { "Endpoint", "s", offsetof(State, endpoint) },
+        { "LogPath", "s", offsetof(State, log_path) },
+        { "ControlGroup", "s", offsetof(State, cgroup) },
+        { "Generation", "t", offsetof(State, generation) },
+        { "StateChangeTimestamp", "t", offsetof(State, changed_at_usec) },
+        { "NextRestartTimestamp", "t", offsetof(State, next_restart_usec) },
+        { "MemoryCurrent", "t", offsetof(State, memory_bytes) },
+        { "CPUUsageNSec", "t", offsetof(State, cpu_nsec) },
+        { "MainPID", "u", offsetof(State, main_pid) },
+        { "NRestarts", "u", offsetof(State, n_restarts) },
+        { "NeedsRestart", "b", offsetof(State, needs_restart) },
+};
+
+static int read_member(State *state, sd_bus_message *reply, const char *property) {
+        for (size_t i = 0; i < ELEMENTSOF(members); i++)
+                if (streq(members[i].property, property))
+                        return sd_bus_message_read(reply, "v", members[i].type,
+                                                   (char *) state + members[i].offset);
+
+        return sd_bus_message_skip(reply, "v");
+}
+
+static int read_state(State *ret, sd_bus_message *reply) {
+        State state = { "",
+                        "",
+                        "",
+                        "",
+                        "",
+                        "",
+                        "",
+                        "",
+                        "",
+                        .memory_bytes = UINT64_MAX,
+                        .cpu_nsec = UINT64_MAX };
+        const char *property;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+        if (r < 0)
+                return r;
+
+        while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                r = sd_bus_message_read_basic(reply, 's', &property);
+                if (r >= 0)
+                        r = read_member(&state, reply, property);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+
+        *ret = state;
+        return 0;
+}
+
+static int read_last_lines(LogLines *lines, sd_bus *bus, const Target *sidecar) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        uint64_t next, n_lost;
+        int r;
+
+        r = client_call(bus, &reply, sidecar->path, INTERFACE_SIDECAR, "GetLog", "a{sv}", 1,
+                        "lines", "u", N_LAST_LINES);
+        return r != 0 ? r : log_lines_take(lines, reply, sidecar, &next, &n_lost);
+}
+
+/* "    Reason: text"; nothing where there is no text. */
+static void print_field(const Screen *screen, const char *label, const char *text) {
+        _cleanup_free_ char *fitting = NULL;
+        unsigned used = LABEL_WIDTH + 2;
+
+        if (!*text)
+                return;
+
+        fitting = screen_fit(screen, text, screen->n_columns > used ? screen->n_columns - used : 1);
+        if (fitting)
+                (void) printf("%*s: %s\n", LABEL_WIDTH, label, fitting);
+}
+
+static void print_headline(const Screen *screen, const Target *sidecar, const State *state) {
+        Color color = color_of_status(state->status);
+        _cleanup_free_ char *text = NULL, *fitting = NULL;
+
+        if (asprintf(&text, "%s/%s%s%s", sidecar->app, sidecar->name,
+                     *state->description ? " - " : "", state->description) < 0) {
+                text = NULL;
+                return;
+        }
+        fitting = screen_fit(screen, text, screen->n_columns > 2 ? screen->n_columns - 2 : 1);
+        if (fitting)
+                (void) printf("%s%s%s %s\n", screen_color(screen, color),
+                              screen_glyph(screen, color == COLOR_NONE ? GLYPH_CIRCLE : GLYPH_DOT),
+                              screen_color(screen, COLOR_NONE), fitting);
+}
+
+/* A clock may have been set in between. */
+static char *say_distance(char buffer[static DURATION_TEXT_MAX], uint64_t from, uint64_t to) {
+        return duration_say(buffer, to > from ? to - from : 0);
+}
+
+static void print_status_line(const Screen *screen, const State *state) {
+        unsigned used = LABEL_WIDTH + 2 + text_width(state->status);
+        char text[256], time[TEXT_TIME_MAX], ago[DURATION_TEXT_MAX];
+        _cleanup_free_ char *fitting = NULL;
+        uint64_t since = state->changed_at_usec;
+
+        if (since == 0)
+                (void) snprintf(text, sizeof(text), " (%s)", state->sub_state);
+        else
+                (void) snprintf(text, sizeof(text), " (%s) since %s; %s ago", state->sub_state,
+                                text_of_time(time, since),
+                                say_distance(ago, since, clock_realtime_usec()));
+
+        fitting = screen_fit(screen, text, screen->n_columns > used ? screen->n_columns - used : 1);
+        if (fitting)
+                (void) printf("%*s: %s%s%s%s\n", LABEL_WIDTH, "Status",
+                              screen_color(screen, color_of_status(state->status)), state->status,
+                              screen_color(screen, COLOR_NONE), fitting);
+}
+
+static void print_restarts(const Screen *screen, const State *state) {
+        uint64_t next = state->next_restart_usec;
+        char text[256], time[TEXT_TIME_MAX], in[DURATION_TEXT_MAX];
+
+        if (state->n_restarts > 0) {
+                (void) snprintf(text, sizeof(text), "%u by itself", state->n_restarts);
+                print_field(screen, "Restarts", text);
+        }
+        if (next > 0) {
+                (void) snprintf(text, sizeof(text), "%s; in %s", text_of_time(time, next),
+                                say_distance(in, clock_realtime_usec(), next));
+                print_field(screen, "Next start", text);
+        }
+        if (state->needs_restart)
+                print_field(screen, "Note",
+                            "its manifest or program has changed; a restart takes it up");
+}
+
+static void print_usage(const Screen *screen, const State *state) {
+        char text[TEXT_TIME_MAX], time[DURATION_TEXT_MAX];
+
+        if (state->main_pid == 0)
+                return;
+        if (state->memory_bytes != UINT64_MAX)
+                print_field(screen, "Memory", text_of_bytes(text, state->memory_bytes));
+        if (state->cpu_nsec != UINT64_MAX)
+                print_field(screen, "CPU", duration_say(time, state->cpu_nsec / 1000));
+}
+
+static int print_processes(const Screen *screen, const ProcessTree *tree) {
+        if (tree->n_processes == 0)
+                return 0;
+
+        (void) printf("%*s: ", LABEL_WIDTH, "Processes");
+        return process_tree_print(tree, screen, LABEL_WIDTH + 2);
+}
+
+static int print_state(const Screen *screen,
+                       const Target *sidecar,
+                       const State *state,
+                       const ProcessTree *tree,
+                       const LogLines *lines) {
+        char generation[32] = "";
+        int r;
+
+        if (state->generation > 0)
+                (void) snprintf(generation, sizeof(generation), "%" PRIu64, state->generation);
+
+        print_headline(screen, sidecar, state);
+        print_status_line(screen, state);
+        print_field(screen, "Says", state->status_text);
+        if (!streq(state->reason_code, "none"))
+                print_field(screen, "Reason", state->reason);
+        print_restarts(screen, state);
+        print_field(screen, "Endpoint", state->endpoint);
+        print_usage(screen, state);
+        print_field(screen, "Generation", generation);
+        print_field(screen, "Cgroup", state->cgroup);
+        print_field(screen, "Log file", state->log_path);
+        r = print_processes(screen, tree);
+        if (r < 0)
+                return r;
+
+        if (lines->n_lines > 0)
+                (void) putchar('\n');
+        for (size_t i = 0; r == 0 && i < lines->n_lines; i++)
+                r = log_line_print_cut(&lines->lines[i], screen);
+
+        return r;
+}
+
+static int write_state(JsonWriter *writer,
+                       sd_bus_message *properties,
+                       const ProcessTree *tree,
+                       const LogLines *lines) {
+        int r;
+
+        r = sd_bus_message_rewind(properties, true);
+        if (r < 0)
+                return r;
+
+        json_open(writer, '{');
+        r = json_message_members(writer, properties);
+        json_key(writer, "Processes");
+        process_tree_write(tree, writer);
+        json_key(writer, "Log");
+        json_open(writer, '[');
+        for (size_t i = 0; i < lines->n_lines; i++)
+                log_line_write(&lines->lines[i], writer);
+        json_close(writer, ']');
+        json_close(writer, '}');
+        return r < 0 ? r : 0;
+}
+
+/* writer NULL: for people. */
+static int show_sidecar(const Screen *screen,
+                        JsonWriter *writer,
+                        sd_bus *bus,
+                        const Target *sidecar,
+                        bool *ret_is_up) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(process_tree_done) ProcessTree tree = { 0 };
+        _cleanup_(log_lines_done) LogLines lines = { 0 };
+        State state;
+        int r;
+
+        r = client_call(bus, &reply, sidecar->path, "org.freedesktop.DBus.Properties", "GetAll",
+                        "s", INTERFACE_SIDECAR);
+        if (r == 0)
+                r = read_state(&state, reply);
+        if (r == 0)
+                r = process_tree_read(&tree, bus, sidecar->path);
+        if (r == 0)
+                r = read_last_lines(&lines, bus, sidecar);
+        if (r != 0)
+                return r;
+
+        *ret_is_up = streq(state.status, "Running") || streq(state.status, "Starting");
+        return writer ? write_state(writer, reply, &tree, &lines)
+                      : print_state(screen, sidecar, &state, &tree, &lines);
+}
+
+static int show_all(const Arguments *arguments, sd_bus *bus, const Targets *sidecars) {
+        JsonWriter writer = { .stream = stdout };
+        bool all_up = true, is_up;
+        int r = 0;
+
+        if (arguments->json)
+                json_open(&writer, '[');
+        for (size_t i = 0; r == 0 && i < sidecars->n_items; i++) {
+                if (!arguments->json && i > 0)
+                        (void) putchar('\n');
+                r = show_sidecar(&arguments->screen, arguments->json ? &writer : NULL, bus,
+                                 &sidecars->items[i], &is_up);
+                all_up = all_up && is_up;
+        }
+        if (arguments->json) {
+                json_close(&writer, ']');
+                json_end(&writer);
+        }
+        if (r != 0)
+                return r;
+
+        /* Whoever asks for all wants to look; whoever names one asks whether it is up. */
+        return all_up || arguments->n_names == 0 ? 0 : EXIT_NOT_RUNNING;
+}
+
+int verb_status(const Arguments *arguments) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(targets_done) Targets sidecars = { 0 };
+        int r;
+
+        r = client_connect(&bus);
+        if (r == 0)
+                r = targets_resolve_sidecars(&sidecars, bus, arguments->names);
+
+        return r != 0 ? r : show_all(arguments, bus, &sidecars);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Verbs
+ *
+ * Verbs without a function are of the contract and come with a later version: they are told from a
+ * mistyped one, but not offered.
+ */
+
+#include <stdio.h>
+
+#include "config.h"
+#include "ctl/complain.h"
+#include "ctl/json-writer.h"
+#include "ctl/verbs.h"
+#include "util/strv.h"
+
+#define ANY_NUMBER SIZE_MAX
+#define OPTIONS_WAIT (OPTION_JSON | OPTION_NO_WAIT | OPTION_TIMEOUT)
+#define OPTIONS_LOGS \
+        (OPTION_JSON | OPTION_FOLLOW | OPTION_LINES | OPTION_SINCE | OPTION_STREAM | OPTION_OUTPUT)
+
+/* clang-format off */
+
+static const Verb verbs[] = {
+        { "list", verb_list, OPTION_JSON, 0, 1,
+          "list [APP]", "every sidecar and how it is; also the verb where none is given" },
+        { "status", verb_status, OPTION_JSON, 0, ANY_NUMBER,
+          "status [APP[/NAME]]...", "all there is to know: state, processes, endpoint, last lines" },
+        { "start", verb_start, OPTIONS_WAIT, 1, ANY_NUMBER,
+          "start APP[/NAME]...", "start, and wait until ready" },
+        { "stop", verb_stop, OPTIONS_WAIT, 1, ANY_NUMBER,
+          "stop APP[/NAME]...", "stop, and wait until nothing is left" },
+        { "restart", verb_restart, OPTIONS_WAIT, 1, ANY_NUMBER,
+          "restart APP[/NAME]...", "stop, start, and wait until ready" },
+        { "kill", verb_kill, OPTION_JSON | OPTION_SIGNAL | OPTION_WHOM, 1, ANY_NUMBER,
+          "kill [-s SIGNAL] [--whom=main|all] APP/NAME...", "send a signal (TERM) to its processes" },
+        { "logs", verb_logs, OPTIONS_LOGS, 1, ANY_NUMBER,
+          "logs [-f] [-n N] [--since=TIME] [--stream=STREAM] [-o short|cat|json] APP[/NAME]...",
+          "what sidecars have written" },
+        { "events", verb_events, OPTION_JSON | OPTION_LINES | OPTION_NO_WAIT, 0, 1,
+          "events [-n N] [--no-wait] [APP]", "what happened, and what happens from now on" },
+        { "wait", verb_wait, OPTION_JSON | OPTION_TIMEOUT | OPTION_FOR, 1, ANY_NUMBER,
+          "wait [--for=ready|stopped|settled] APP[/NAME]...", "wait until it is ready, stopped or settled" },
+        { "mode", verb_mode, OPTIONS_WAIT | OPTION_DRY_RUN, 1, 2,
+          "mode APP [MODE] [--dry-run]", "show the modes of an app, or switch to another" },
+        { "hold", verb_hold, 0, 2, ANY_NUMBER,
+          "hold APP[/NAME] -- COMMAND...", "keep an app's sidecars up while a command runs" },
+        { "check", verb_check, OPTION_JSON, 1, ANY_NUMBER,
+          "check FILE...", "tell what is wrong with manifests" },
+        { "version", verb_version, OPTION_JSON, 0, 0,
+          "version", "tell the version" },
+        { .name = "why" }, { .name = "top" }, { .name = "run" }, { .name = "show" },
+        { .name = "cat" }, { .name = "import" }, { .name = "export" }, { .name = "doctor" },
+        { .name = "daemon" },
+};
+/* clang-format on */
+
+const Verb *verbs_find(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (streq(verbs[i].name, name))
+                        return &verbs[i];
+
+        return NULL;
+}
+
+int verbs_print_help(void) {
+        (void) puts("sidecarctl [OPTIONS] VERB [APP[/NAME]...]\n"
+                    "\n"
+                    "Talks to sidecard, which runs the background processes of desktop apps.\n"
+                    "A NAME that only one app has will do for APP/NAME.\n");
+
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (verbs[i].run)
+                        (void) printf("  %s\n        %s\n", verbs[i].synopsis, verbs[i].help);
+
+        (void) puts(
+                "\n"
+                "  --json           print JSON, with the names that things have on the bus\n"
+                "  --color[=WHEN]   auto (on a terminal, unless NO_COLOR is set), always, never\n"
+                "  --no-wait        start, stop, restart, mode, events: do not wait\n"
+                "  --timeout=TIME   wait no longer, such as 30s or 1m30s\n"
+                "  --help, --version\n"
+                "\n"
+                "Exit status: 0; 1 failed; 2 usage; 3 not running; 4 no such app or sidecar;\n"
+                "5 no daemon or bus; 124 timed out. See sidecarctl(1).");
+        return 0;
+}
+
+int verb_version(const Arguments *arguments) {
+        JsonWriter writer = { .stream = stdout };
+
+        if (!arguments->json) {
+                (void) puts("sidecarctl " SIDECARD_VERSION);
+                return 0;
+        }
+
+        json_open(&writer, '{');
+        json_member(&writer, "Version", SIDECARD_VERSION);
+        json_close(&writer, '}');
+        json_end(&writer);
+        return 0;
+}

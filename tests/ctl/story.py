@@ -1,0 +1,663 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""sidecarctl over a private bus with the real daemon and real sidecars.
+
+Called with the paths of sidecarctl, sidecard-init and fake-daemon. What the daemon does not
+support yet is skipped, and said; the fake one answers all the same.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from session import NAME, Session
+
+sidecarctl, sidecard_init, fake_daemon = sys.argv[1:4]
+
+APP = "org.example.App"
+OTHER = "org.example.Other"
+LONG = "org.example.AnAppWhoseNameIsLongerThanAnybodyWouldLike"
+
+
+def shell(script, **more):
+    return {"command": ["/bin/sh", "-c", script], **more}
+
+
+MANIFESTS = [
+    {
+        "manifestVersion": 1,
+        "id": APP,
+        "sidecars": {
+            "web": {
+                "description": "A web server",
+                "command": ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"],
+                "port": "auto",
+                "readiness": {"http": {"path": "/"}},
+            },
+            "talk": shell("i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done"),
+            "evil": shell(r"""printf 'a\033[31mred\007 \342\200\256rtl\302\233 "q\\\n'; exec sleep 1000"""),
+            "tree": shell("sleep 1000 & sh -c 'sleep 1000 & wait' & wait"),
+            # Listens nowhere, so that it never is ready.
+            "slow": shell("exec sleep 1000", port="auto"),
+            "missing": {"command": ["no-such-program"]},
+            "fails": shell("echo the last words >&2; exit 3", port="auto", restart="no"),
+        },
+    },
+    {
+        "manifestVersion": 1,
+        "id": OTHER,
+        "sidecars": {"web": shell("exec sleep 1000"), "lone": shell("exec sleep 1000")},
+    },
+    {
+        "manifestVersion": 1,
+        "id": LONG,
+        "sidecars": {"a-sidecar-with-a-name-of-some-length": shell("exec sleep 1000")},
+    },
+    {"manifestVersion": 1, "id": "org.example.Broken", "sidecars": {"x": {"command": "sleep 1"}}},
+]
+
+
+class Story(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.session = Session(sidecarctl, MANIFESTS)
+        cls.addClassCleanup(cls.session.end)
+        cls.session.start_daemon(sidecard_init)
+
+    def run_ok(self, *arguments, **changes):
+        done = self.session.run(*arguments, **changes)
+        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stdout}{done.stderr}")
+        self.assertEqual(done.stderr, "")
+        return done.stdout
+
+    def expect(self, status, pattern, *arguments, **changes):
+        """A failure: its exit status, and what standard error says."""
+        done = self.session.run(*arguments, **changes)
+        self.assertEqual(done.returncode, status, f"{arguments}: {done.stdout}{done.stderr}")
+        self.assertRegex(done.stderr, pattern)
+        return done.stdout
+
+    def run_supported(self, *arguments):
+        done = self.session.run(*arguments)
+        if "not supported yet by this version of sidecard" in done.stderr:
+            self.skipTest(f"sidecard: {done.stderr.strip()}")
+        return done
+
+    def down(self, *names):
+        for name in names:
+            self.run_ok("stop", name)
+
+
+class Listing(Story):
+    def test_bare_is_list(self):
+        self.assertEqual(self.run_ok(), self.run_ok("list"))
+
+    def test_list_shows_every_sidecar_uncut_in_a_pipe(self):
+        text = self.run_ok("list")
+        self.assertRegex(text, rf"(?m)^○ {LONG}/a-sidecar-with-a-name-of-some-length  Stopped  inactive")
+        self.assertNotIn("\033", text)
+
+    def test_list_is_aligned(self):
+        lines = self.run_ok("list").split("\n\n")[0].splitlines()
+        column = lines[0].index("STATUS")
+        for line in lines[1:]:
+            self.assertRegex(line[column:], "^(Stopped|Running|Starting|Failed) ")
+
+    def test_list_tells_of_a_broken_manifest_and_what_to_do(self):
+        self.assertRegex(self.run_ok("list"), r"(?s)org.example.Broken: .*/sidecars/x/command: .*sidecarctl check /")
+        [app] = self.session.json("list")["Apps"]
+        self.assertEqual(app["Id"], "org.example.Broken")
+        self.assertEqual(app["LoadError"][0], "/sidecars/x/command")
+
+    def test_list_of_one_app(self):
+        listed = self.session.json("list", OTHER)
+        self.assertEqual([item["Name"] for item in listed["Sidecars"]], ["lone", "web"])
+        self.assertEqual(listed["Apps"], [])
+        self.assertEqual(
+            listed["Sidecars"][0],
+            {"AppId": OTHER, "Name": "lone", "Status": "Stopped", "SubState": "inactive", "MainPID": 0},
+        )
+
+    def test_colours_are_for_terminals_or_on_demand(self):
+        self.assertIn("\033[1m", self.run_ok("list", "--color=always"))
+        self.assertNotIn("\033", self.run_ok("list", "--color=never"))
+        # What is asked for on the command line goes before the environment.
+        self.assertIn("\033[1m", self.run_ok("list", "--color", NO_COLOR="1"))
+
+    def test_it_loads_neither_curl_nor_json(self):
+        # What ldd(1) does.
+        loaded = self.session.run("version", LD_TRACE_LOADED_OBJECTS="1").stdout
+        self.assertIn("libsystemd", loaded)
+        self.assertNotRegex(loaded, "libcurl|libjson")
+
+    def test_version(self):
+        version = self.session.json("version")["Version"]
+        self.assertEqual(self.run_ok("version"), f"sidecarctl {version}\n")
+        self.assertEqual(self.run_ok("--version"), f"sidecarctl {version}\n")
+        # It needs no bus.
+        self.run_ok("version", DBUS_SESSION_BUS_ADDRESS="unix:path=/nowhere")
+
+
+class Names(Story):
+    def test_a_bare_name_that_is_unique_will_do(self):
+        self.assertIn(f"{OTHER}/lone: Running (ready)", self.run_ok("start", "lone"))
+        self.down("lone")
+
+    def test_an_ambiguous_name_lists_the_choices(self):
+        self.expect(2, f"say which: {APP}/web, {OTHER}/web", "start", "web")
+
+    def test_unknown_names_exit_4_and_point_to_list(self):
+        for name in ("nope", f"{APP}/nope", "org.example.Nope", "org.example.Nope/web"):
+            for verb in ("status", "start", "stop", "restart", "kill", "logs", "wait"):
+                self.expect(4, "sidecarctl list shows what there is", verb, name)
+        self.expect(4, "sidecarctl list", "mode", "org.example.Nope")
+        self.expect(4, "sidecarctl list", "hold", "org.example.Nope", "--", "true")
+
+    def test_control_characters_in_a_name_are_made_visible(self):
+        self.expect(4, r"There is no app or sidecar a\\x1bb", "status", "a\033b")
+
+    def test_usage_errors_exit_2(self):
+        for pattern, *arguments in (
+            ('There is no verb "frobnicate"', "frobnicate"),
+            (r"start APP\[/NAME\]", "start"),
+            ("takes no --dry-run", "list", "--dry-run"),
+            ("takes no --json", "hold", APP, "--json", "--", "true"),
+            ("unrecognized option", "list", "--nonsense"),
+            ("--timeout takes a time", "start", "lone", "--timeout=soon"),
+            ("--lines takes a number", "logs", "lone", "-n", "-3"),
+            ("--since takes a time", "logs", "lone", "--since=yesteryear"),
+            ("--stream must be stdout, stderr or supervisor", "logs", "lone", "--stream=stdin"),
+            ("--output must be short, cat or json", "logs", "lone", "-o", "xml"),
+            ("--signal takes", "kill", "lone", "-s", "NONSENSE"),
+            ("--whom must be main or all", "kill", "lone", "--whom=you"),
+            ("--for must be ready, stopped or settled", "wait", "lone", "--for=ever"),
+            ("--color must be", "list", "--color=mauve"),
+            ("kill takes APP/NAME", "kill", APP),
+            ("list takes an APP", "list", "lone"),
+            ("Modes are of an app", "mode", "lone"),
+            ("--dry-run needs a mode", "mode", APP, "--dry-run"),
+            ("version takes less", "version", "1"),
+        ):
+            self.expect(2, pattern, *arguments)
+
+    def test_what_comes_later_says_so(self):
+        for verb in "why top run show cat import export doctor daemon".split():
+            self.expect(2, f"{verb} is not supported yet by this version", verb)
+            self.assertNotRegex(self.run_ok("--help"), rf"(?m)^  {verb}\b")
+
+
+class Lifecycle(Story):
+    def test_start_waits_until_ready_and_tells_the_endpoint(self):
+        text = self.run_ok("start", f"{APP}/web")
+        self.assertRegex(text, rf"(?m)^{APP}/web: Starting \(probing\)$")
+        self.assertRegex(text, rf"(?m)^{APP}/web: Running \(ready\) after .*, at http://127.0.0.1:\d+$")
+        self.down(f"{APP}/web")
+
+    def test_start_as_json(self):
+        [item] = self.session.json("start", f"{APP}/web")
+        self.assertEqual((item["AppId"], item["Name"], item["Status"]), (APP, "web", "Running"))
+        self.assertRegex(item["Endpoint"], r"^http://127.0.0.1:\d+$")
+        [stopped] = self.session.json("stop", f"{APP}/web")
+        self.assertEqual((stopped["Status"], stopped["SubState"]), ("Stopped", "stopped"))
+
+    def test_restart_is_another_generation(self):
+        [first] = self.session.json("start", "lone")
+        [second] = self.session.json("restart", "lone")
+        self.assertGreater(second["Generation"], first["Generation"])
+        self.assertEqual(second["Status"], "Running")
+        self.down("lone")
+
+    def test_no_wait_answers_with_the_generation(self):
+        self.assertRegex(self.run_ok("start", "slow", "--no-wait"), rf"^{APP}/slow: generation \d+\n$")
+        [item] = self.session.json("status", "slow")
+        self.assertEqual(item["Status"], "Starting")
+        self.down("slow")
+
+    def test_one_that_times_out_exits_124(self):
+        self.expect(124, "slow is not ready yet: Starting", "start", "slow", "--timeout=300ms")
+        self.expect(124, "slow is not ready yet", "wait", "slow", "--timeout=100ms")
+        self.down("slow")
+
+    def test_one_that_fails_exits_1_with_the_reason(self):
+        self.expect(1, rf"{APP}/fails: .*exited with code 3.*sidecarctl logs", "start", "fails")
+        self.expect(1, "no-such-program was not found", "start", "missing")
+
+    def test_one_that_fails_is_in_the_json(self):
+        for name, code in (("fails", "exit-code"), ("missing", "binary-missing")):
+            done = self.session.run("start", "--json", name)
+            self.assertEqual(done.returncode, 1)
+            [item] = json.loads(done.stdout)
+            self.assertEqual((item["Name"], item["Status"]), (name, "Failed"))
+            self.assertEqual(item["ReasonCode"], code)
+
+    def test_one_that_fails_keeps_no_other_from_starting(self):
+        done = self.session.run("start", "missing", "lone")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{OTHER}/lone: Running (ready)", done.stdout)
+        self.down("lone")
+
+    def test_many_at_once(self):
+        names = ["lone", f"{APP}/web", "talk", "evil", "tree"]
+        self.assertEqual({item["Status"] for item in self.session.json("start", *names)}, {"Running"})
+        self.down(*names)
+
+    def test_wait_for_what_nobody_wants_exits_3(self):
+        self.down("lone")
+        self.expect(3, f"{OTHER}/lone", "wait", "lone", "--timeout=20s")
+
+    def test_wait_for_its_conditions(self):
+        self.run_ok("start", "lone")
+        self.run_ok("wait", "lone")
+        self.run_ok("wait", "--for=settled", "lone")
+        self.expect(124, "is not stopped yet", "wait", "--for=stopped", "lone", "--timeout=100ms")
+        self.down("lone")
+        [item] = self.session.json("wait", "--for=stopped", "lone")
+        self.assertEqual(item["Status"], "Stopped")
+
+    def test_kill_sends_a_signal_and_what_is_wanted_comes_up_again(self):
+        self.run_ok("start", "lone")
+        [before] = self.session.json("status", "lone")
+        self.assertEqual(self.run_ok("kill", "-s", "KILL", "lone"), "")
+        deadline = time.monotonic() + 30
+        while self.session.json("status", "lone")[0]["Generation"] == before["Generation"]:
+            self.assertLess(time.monotonic(), deadline)
+        self.run_ok("wait", "lone")
+        self.assertEqual(self.session.json("kill", "-s", "10", "--whom=all", "lone")["signal"], "SIGUSR1")
+        self.down("lone")
+
+    def test_kill_of_what_does_not_run_exits_3(self):
+        self.down("lone")
+        self.expect(3, "no process", "kill", "lone")
+
+
+class Looking(Story):
+    def wait_for_lines(self, name, n):
+        deadline = time.monotonic() + 30
+        while len(self.session.run("logs", name, "-n", "all").stdout.splitlines()) < n:
+            self.assertLess(time.monotonic(), deadline)
+
+    def test_status_shows_state_tree_and_lines(self):
+        self.run_ok("start", "tree", f"{APP}/web")
+        text = self.run_ok("status", f"{APP}/web")
+        self.assertIn(f"● {APP}/web - A web server\n", text)
+        self.assertRegex(text, r"Status: Running \(ready\) since \d{4}-\d\d-\d\d .* ago\n")
+        self.assertRegex(text, r"Endpoint: http://127.0.0.1:\d+\n")
+        self.assertRegex(text, r"Processes: \d+ /usr/bin/python3 -m http.server")
+        self.assertIn("GET / HTTP/1.1", text)
+
+        deadline = time.monotonic() + 30
+        while len(self.session.json("status", "tree")[0]["Processes"]) < 4:
+            self.assertLess(time.monotonic(), deadline)
+        text = self.run_ok("status", "tree")
+        self.assertRegex(text, r"Processes: \d+ /bin/sh -c sleep(.*\n)+ +├─\d+ ")
+        self.assertRegex(text, r"\n +[│ ] └─\d+ sleep 1000\n")
+        self.down("tree", f"{APP}/web")
+
+    def test_status_as_json_has_the_properties(self):
+        self.run_ok("start", "lone")
+        [item] = self.session.json("status", "lone")
+        self.assertEqual((item["AppId"], item["Name"], item["Status"]), (OTHER, "lone", "Running"))
+        self.assertEqual(item["Processes"][0]["pid"], item["MainPID"])
+        self.assertEqual(item["Processes"][0]["command"], "sleep 1000")
+        self.assertNotIn("EffectiveManifest", item)
+        self.down("lone")
+
+    def test_status_of_what_is_down_exits_3_unless_none_was_named(self):
+        self.down("lone")
+        done = self.session.run("status", "lone")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(f"○ {OTHER}/lone\n", done.stdout)
+        self.assertIn(f"{OTHER}/lone", self.run_ok("status"))
+
+    def test_control_characters_are_shown_and_not_sent(self):
+        self.run_ok("start", "evil")
+        self.wait_for_lines("evil", 1)
+        visible = r"a\x1b[31mred\x07 \u202ertl\u009b " + '"q\\'
+        self.assertIn(visible, self.run_ok("logs", "evil"))
+        self.assertIn(visible, self.run_ok("status", "evil"))
+        raw = "a\033[31mred\a \u202ertl\u009b \"q\\\n"
+        self.assertEqual(self.run_ok("logs", "evil", "-o", "cat"), raw)
+        self.assertEqual(self.session.json("logs", "evil")["text"] + "\n", raw)
+        self.down("evil")
+
+    def test_logs_newest_since_and_streams(self):
+        self.run_ok("start", "talk")
+        self.wait_for_lines("talk", 3)
+        lines = self.run_ok("logs", "talk", "-n", "2").splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertRegex(lines[0], r"^\w{3} \d\d \d\d:\d\d:\d\d\.\d{3} talk: line \d+$")
+        self.assertIn("talk: line 1\n", self.run_ok("logs", "talk", "--since=1h"))
+        self.assertEqual(self.run_ok("logs", "talk", "--since=0s"), "")
+        self.assertEqual(self.run_ok("logs", "talk", "--stream=stderr"), "")
+        self.assertIn("the last words", self.session.run("start", "fails") and self.run_ok("logs", "fails", "--stream=stderr"))
+        self.down("talk")
+
+    def test_logs_of_an_app_are_in_order_of_time(self):
+        self.run_ok("start", "talk", f"{APP}/web")
+        self.wait_for_lines("talk", 3)
+        lines = [json.loads(line) for line in self.run_ok("logs", APP, "-o", "json").splitlines()]
+        times = [line["realtime-usec"] for line in lines]
+        self.assertEqual(times, sorted(times))
+        self.assertLessEqual({"talk", "web"}, {line["sidecar"] for line in lines})
+        self.down("talk", f"{APP}/web")
+
+    def test_logs_follow_until_interrupted(self):
+        self.run_ok("start", "talk")
+        reader = self.session.spawn(
+            sidecarctl, "logs", "-f", "-n", "1", "talk", stdout=subprocess.PIPE, text=True
+        )
+        numbers = [int(reader.stdout.readline().rsplit(" ", 1)[1]) for _ in range(5)]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 5)))
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.wait(30), -signal.SIGINT)
+        self.down("talk")
+
+    def test_logs_follow_ends_with_the_daemon(self):
+        other = Session(sidecarctl, MANIFESTS)
+        self.addCleanup(other.end)
+        other.start_daemon(sidecard_init)
+        other.run("start", "talk")
+        reader = other.spawn(sidecarctl, "logs", "-f", "talk", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertIn("line", reader.stdout.readline())
+        other.daemon.terminate()
+        reader.communicate(timeout=120)
+        self.assertEqual(reader.returncode, 5)
+
+
+class Apps(Story):
+    """What acts on a whole app: skipped where the daemon does not have it yet."""
+
+    def test_start_wait_and_stop_of_an_app(self):
+        done = self.run_supported("start", OTHER)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("lone", "web"):
+            self.assertIn(f"{OTHER}/{name}: Running (ready)", done.stdout)
+        self.run_ok("wait", OTHER)
+        self.assertEqual(len(self.session.json("restart", OTHER)), 2)
+        self.run_ok("stop", OTHER)
+        self.assertEqual({item["Status"] for item in self.session.json("list", OTHER)["Sidecars"]}, {"Stopped"})
+        self.expect(3, f"sidecarctl start {OTHER}", "wait", OTHER)
+
+    def test_hold_keeps_sidecars_up_while_the_command_runs(self):
+        done = self.run_supported("hold", OTHER, "--", sidecarctl, "wait", OTHER, "--timeout=60s")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"{OTHER}/lone: Running (ready)", done.stdout)
+        self.run_ok("wait", "--for=stopped", f"{OTHER}/web", "lone", "--timeout=60s")
+
+    def test_modes_are_shown(self):
+        self.assertEqual(self.run_ok("mode", OTHER), "● default\n")
+        self.assertEqual(
+            self.session.json("mode", OTHER), {"Mode": "default", "Modes": ["default"], "ModeResult": "done"}
+        )
+
+    def test_an_unknown_mode_exits_4(self):
+        done = self.run_supported("mode", OTHER, "nonsense")
+        self.assertEqual(done.returncode, 4)
+
+    def test_events_are_one_object_a_line(self):
+        self.run_supported("events", "--no-wait")
+        self.run_ok("start", "lone")
+        events = [json.loads(line) for line in self.run_ok("events", "--no-wait", "--json", OTHER).splitlines()]
+        self.assertIn(("status", "lone"), [(event["type"], event.get("sidecar")) for event in events])
+        self.assertRegex(self.run_ok("events", "--no-wait", "-n", "1", OTHER), rf"^\w{{3}} .* {OTHER}/lone status .*\n$")
+        self.down("lone")
+
+    def test_check_tells_what_is_wrong(self):
+        broken = str(self.session.apps / "org.example.Broken.json")
+        good = str(self.session.apps / f"{APP}.json")
+        done = self.session.run("check", broken)
+        if "--check" in done.stderr:
+            self.skipTest("sidecard: has no --check yet")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, r"Broken.json:\d+: /sidecars/x/command: ")
+        [problem] = self.session.json("check", broken)
+        self.assertEqual((problem["path"], problem["pointer"]), (broken, "/sidecars/x/command"))
+        self.assertEqual(self.session.run("check", good).returncode, 0)
+        self.assertEqual(self.session.json("check", good), [])
+
+
+class Fake(unittest.TestCase):
+    """What the daemon of the contract answers, rarely or not yet."""
+
+    def setUp(self):
+        self.session = Session(sidecarctl, [])
+        self.addCleanup(self.session.end)
+        self.start_fake()
+
+    def start_fake(self):
+        self.fake = self.session.spawn(fake_daemon, stdout=subprocess.PIPE, text=True)
+        subprocess.run(
+            ["gdbus", "wait", "--session", "--timeout", "60", NAME],
+            env=self.session.environment, check=True,
+        )
+
+    def hold(self, script, **options):
+        return self.session.spawn(
+            sidecarctl, "hold", "org.fake.App", "--", "/bin/sh", "-c", script,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+        )
+
+    def test_an_app_starts_with_its_sidecars(self):
+        done = self.session.run("start", "org.fake.App")
+        self.assertEqual(self.fake.stdout.readline(), "Start app\n")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for name in ("one", "two"):
+            self.assertIn(f"org.fake.App/{name}: Running (ready) after ", done.stdout)
+            self.assertIn(f"org.fake.App/{name}: Starting (probing)\n", done.stdout)
+        items = self.session.json("restart", "org.fake.App")
+        self.assertEqual([(item["Name"], item["Generation"]) for item in items], [("one", 5), ("two", 6)])
+
+    def test_an_app_stops_with_its_sidecars(self):
+        items = self.session.json("stop", "org.fake.App")
+        self.assertEqual(self.fake.stdout.readline(), "Stop app\n")
+        self.assertEqual([item["Status"] for item in items], ["Stopped", "Stopped"])
+
+    def test_wait_for_an_app_goes_on_for_what_is_not_there_yet(self):
+        items = self.session.json("wait", "org.fake.App")
+        self.assertEqual([item["Status"] for item in items], ["Running", "Running"])
+
+    def test_the_plan_of_a_mode_and_its_result(self):
+        done = self.session.run("mode", "org.fake.App", "good")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(
+            done.stdout,
+            "SIDECAR  ACTION  REASON\n"
+            "one      keep    wanted by both\n"
+            "two      start   wanted by the mode\n"
+            "good: done\n",
+        )
+        answer = self.session.json("mode", "org.fake.App", "instant")
+        self.assertEqual((answer["Mode"], answer["ModeResult"]), ("instant", "done"))
+        self.assertEqual(answer["Plan"][0], {"sidecar": "one", "action": "keep", "reason": "wanted by both"})
+
+    def test_a_dry_run_has_a_plan_and_no_result(self):
+        self.assertNotIn("ModeResult", self.session.json("mode", "org.fake.App", "good", "--dry-run"))
+        self.assertNotIn("done", self.session.run("mode", "org.fake.App", "good", "--dry-run").stdout)
+
+    def test_a_mode_that_is_rolled_back_unknown_or_slow(self):
+        for status, mode, text in (
+            (1, "bad", "rolled-back.*what was up before is up again"),
+            (4, "unknown", "sidecarctl mode APP shows its modes"),
+            (124, "endless", "still under way"),
+        ):
+            done = self.session.run("mode", "org.fake.App", mode, "--timeout=500ms")
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertRegex(done.stderr, text)
+
+    def test_modes_are_shown_with_the_current_one_marked(self):
+        self.assertEqual(self.session.run("mode", "org.fake.App").stdout, "  bad\n● good\n")
+
+    def test_events_that_have_been(self):
+        lines = self.session.run("events", "--no-wait").stdout.splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertTrue(lines[0].endswith(" org.fake.App app-added"), lines[0])
+        self.assertTrue(
+            lines[1].endswith(r" org.fake.App/one status status=Starting\x1b[5m will-retry=true"), lines[1]
+        )
+        [line] = self.session.run("events", "--no-wait", "-n", "1").stdout.splitlines()
+        self.assertIn("status", line)
+
+    def test_events_go_on_until_interrupted(self):
+        reader = self.session.spawn(sidecarctl, "events", "--json", stdout=subprocess.PIPE, text=True)
+        numbers = [json.loads(reader.stdout.readline())["seq"] for _ in range(3)]
+        self.assertEqual(numbers, [1, 2, 3])
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.wait(30), -signal.SIGINT)
+
+    def test_lost_lines_are_counted(self):
+        done = self.session.run("logs", "one", "-o", "cat")
+        self.assertEqual(done.stdout, "hello\n")
+        reader = self.session.spawn(
+            sidecarctl, "logs", "-f", "one", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.assertIn("3 lines of org.fake.App/one were overwritten", reader.stderr.readline())
+        reader.kill()
+
+    def test_a_hold_lives_as_long_as_the_command(self):
+        child = self.hold("echo up; read line; exit 7", stdin=subprocess.PIPE)
+        self.assertEqual(child.stdout.readline(), "up\n")
+        self.assertEqual(self.fake.stdout.readline(), "held sidecarctl hold: /bin/sh\n")
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        self.assertEqual(child.wait(30), 7)
+        self.assertEqual(self.fake.stdout.readline(), "holder-left \n")
+        self.assertIn("The hold on org.fake.App has ended: for the test", child.stderr.read())
+        child.stdin.close()
+
+    def test_a_hold_ends_with_us_however_we_end(self):
+        # What the command still has open of ours would keep the connection, and with it the hold.
+        child = self.hold("echo $$; exec sleep 1000")
+        pid = int(child.stdout.readline())
+        self.fake.stdout.readline()
+        child.kill()
+        self.assertEqual(self.fake.stdout.readline(), "holder-left \n")
+        os.kill(pid, signal.SIGKILL)
+
+    def test_the_command_gets_no_descriptor_and_no_blocked_signal_of_ours(self):
+        child = self.hold("ls /proc/self/fd; grep -E 'SigBlk|SigIgn' /proc/self/status")
+        text, _ = child.communicate(timeout=60)
+        *descriptors, blocked, ignored = text.splitlines()
+        # 3 is the directory that ls reads.
+        self.assertEqual(descriptors, ["0", "1", "2", "3"])
+        self.assertEqual(int(blocked.split()[1], 16) & (1 << (signal.SIGTERM - 1) | 1 << (signal.SIGCHLD - 1)), 0)
+        self.assertEqual(int(ignored.split()[1], 16) & (1 << (signal.SIGINT - 1) | 1 << (signal.SIGTERM - 1)), 0)
+
+    def test_signals_are_passed_on_to_the_command(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            child = self.hold("trap 'exit 9' TERM INT; echo ready; while :; do sleep 0.01; done")
+            self.assertEqual(child.stdout.readline(), "ready\n")
+            child.send_signal(number)
+            self.assertEqual(child.wait(30), 9)
+
+    def test_the_exit_status_is_the_commands(self):
+        self.assertEqual(self.hold("exit 3").wait(30), 3)
+        self.assertEqual(self.hold("kill -KILL $$").wait(30), 128 + signal.SIGKILL)
+        self.assertEqual(self.session.run("hold", "org.fake.App", "--", "no-such-program").returncode, 127)
+        self.assertEqual(self.session.run("hold", "org.fake.App", "--", "/etc/passwd").returncode, 126)
+
+    def test_a_new_daemon_is_told_of_the_hold_again(self):
+        child = self.hold("echo up; read line", stdin=subprocess.PIPE)
+        child.stdout.readline()
+        self.assertIn("held", self.fake.stdout.readline())
+        self.fake.kill()
+        self.fake.wait()
+        self.start_fake()
+        self.assertEqual(self.fake.stdout.readline(), "held sidecarctl hold: /bin/sh\n")
+        child.stdin.close()
+        self.assertEqual(child.wait(30), 1)
+
+
+class NoDaemon(unittest.TestCase):
+    VERBS = (["list"], ["status"], ["start", "a/b"], ["logs", "a"], ["events"], ["mode", "a"], ["hold", "a", "--", "true"])
+
+    def test_a_bus_without_sidecard_exits_5_and_says_what_to_do(self):
+        session = Session(sidecarctl, [])
+        self.addCleanup(session.end)
+        for verb in self.VERBS:
+            done = session.run(*verb)
+            self.assertEqual((done.returncode, done.stdout), (5, ""), verb)
+            self.assertIn("systemctl --user start sidecard", done.stderr)
+
+    def test_no_bus_exits_5_and_says_what_to_do(self):
+        session = Session(sidecarctl, [])
+        self.addCleanup(session.end)
+        for verb in self.VERBS:
+            for address in ("unix:path=/nowhere/bus", "nonsense"):
+                done = session.run(*verb, DBUS_SESSION_BUS_ADDRESS=address)
+                self.assertEqual((done.returncode, done.stdout), (5, ""), verb)
+                self.assertIn("DBUS_SESSION_BUS_ADDRESS", done.stderr)
+
+
+@unittest.skipUnless(shutil.which("tmux"), "tmux is not installed")
+class Terminal(Story):
+    n_servers = 0
+
+    def tmux(self, *arguments):
+        # A server that is going still holds its socket: each gets one of its own.
+        socket = str(self.session.home / f"tmux-{Terminal.n_servers}")
+        return subprocess.run(
+            ["tmux", "-u", "-S", socket, "-f", "/dev/null", *arguments],
+            env=self.session.environment, check=True, capture_output=True, text=True,
+        ).stdout
+
+    def show(self, columns, *arguments, escapes=False):
+        """What a terminal of that width has on it after sidecarctl, wrapped lines joined."""
+        command = f"{sidecarctl} {' '.join(arguments)}; echo exit=$?; exec sleep 1000"
+        Terminal.n_servers += 1
+        self.tmux("new-session", "-d", "-x", str(columns), "-y", "40", command)
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                text = self.tmux("capture-pane", "-p", "-J", *(["-e"] if escapes else []))
+                if re.search(r"(?m)^exit=\d+", text):
+                    return [line.rstrip() for line in text.splitlines()]
+                self.assertLess(time.monotonic(), deadline, text)
+        finally:
+            self.tmux("kill-server")
+
+    def test_a_list_fits_60_80_and_200_columns(self):
+        for columns, is_cut in ((60, True), (80, True), (200, False)):
+            lines = self.show(columns, "list", LONG)
+            for line in lines:
+                self.assertLessEqual(len(line), columns)
+            self.assertEqual("…" in lines[1], is_cut, lines)
+            self.assertIn("Stopped", lines[1])
+            self.assertEqual(lines[0].index("STATUS"), lines[1].index("Stopped"))
+
+    def test_a_status_fits_60_80_and_200_columns(self):
+        self.run_ok("start", "evil", f"{APP}/web")
+        for columns in (60, 80, 200):
+            lines = self.show(columns, "status", f"{APP}/web", "evil")
+            for line in lines:
+                self.assertLessEqual(len(line), columns, lines)
+            self.assertTrue(any(r"a\x1b[31mred" in line for line in lines), lines)
+        self.down("evil", f"{APP}/web")
+
+    def test_progress_is_a_line_each_that_changes_in_place(self):
+        for columns in (60, 80, 200):
+            lines = self.show(columns, "start", f"{APP}/web", "lone")
+            self.assertRegex(lines[0], rf"^● {APP}/web  Running \(ready\)  ")
+            self.assertRegex(lines[1], rf"^● {OTHER}/lone  Running \(ready\)  ")
+            self.assertEqual(lines[2], "exit=0")
+            self.down("lone", f"{APP}/web")
+
+    def test_a_terminal_gets_colours_and_no_raw_control_characters(self):
+        self.run_ok("start", "evil")
+        lines = self.show(80, "logs", "-o", "cat", "evil")
+        self.assertIn(r"a\x1b[31mred\x07 \u202ertl\u009b", lines[0])
+        lines = self.show(80, "list", escapes=True)
+        self.assertTrue(any("\033[32mRunning" in line for line in lines), lines)
+        lines = self.show(80, "list --color=never", escapes=True)
+        self.assertFalse(any("\033[32m" in line for line in lines), lines)
+        self.down("evil")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[4:], verbosity=2)
