@@ -155,7 +155,7 @@ send_reply(sd_bus_message *call, const LogRing *ring, const LogQuery *query, uin
 static int answer(Waiter *waiter, bool is_late) {
         const Sidecar *sidecar = waiter->subject;
         const LogRing *ring = sidecar->ring;
-        LogQuery query;
+        LogQuery query = { 0 };
         uint64_t n_matches;
         int r;
 
@@ -177,7 +177,7 @@ int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error *ret_er
         const Sidecar *sidecar = userdata;
         const SidecarObject *object = sidecar->userdata;
         Waiter spec = { .subject = sidecar, .answer = answer };
-        LogQuery query;
+        LogQuery query = { 0 };
         int r;
 
         r = read_query(message, &query, ret_error);
