@@ -286,12 +286,14 @@ static int show_sidecar(const Screen *screen,
 
 static int show_all(const Arguments *arguments, sd_bus *bus, const Targets *sidecars) {
         JsonWriter writer = { .stream = stdout };
-        bool all_up = true, is_up;
+        bool all_up = true;
         int r = 0;
 
         if (arguments->json)
                 json_open(&writer, '[');
         for (size_t i = 0; r == 0 && i < sidecars->n_items; i++) {
+                bool is_up = false;
+
                 if (!arguments->json && i > 0)
                         (void) putchar('\n');
                 r = show_sidecar(&arguments->screen, arguments->json ? &writer : NULL, bus,
