@@ -241,20 +241,30 @@ def show_modes(workflow, embedding, app, watch):
     )
 
 
-def show_no_death(workflow, embedding, app, bus):
-    def life():
-        holds = busctl("get-property", NAME, ROOT, f"{NAME}.Manager", "Holds")
-        sidecars = [(s.state(), s.get("MainPID"), s.get("NRestarts")) for s in (workflow, embedding)]
-        return [hold["pid"]["data"] for hold in holds], sidecars
+def life_of(*sidecars):
+    """Who holds, and what runs: the same as long as nobody died."""
+    holds = busctl("get-property", NAME, ROOT, f"{NAME}.Manager", "Holds")
+    holders = {hold["pid"]["data"] for hold in holds}
+    return holders, [(s.state(), s.get("MainPID"), s.get("NRestarts")) for s in sidecars]
 
-    before = life()
+
+def show_relaunch(workflow, embedding, app):
+    before = life_of(workflow, embedding)
+    say("A click in the app's menu: relaunch, which is a new program and a new connection")
+    app.click("relaunch")
+    app.until("the window is usable")
+    need(life_of(workflow, embedding) == before, "it was back in time, and its sidecars stayed")
+
+
+def show_no_death(workflow, embedding, app, bus):
+    before = life_of(workflow, embedding)
     for process, what, seconds in (app.process, "the app", 2), (bus, "the bus", 5):
         say(f"SIGSTOP {what} for {seconds} s")
         process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
         process.send_signal(signal.SIGCONT)
         need(
-            life() == before and before[0] == [app.process.pid],
+            life_of(workflow, embedding) == before and before[0] == {app.process.pid},
             f"that is no death: the app still holds, {workflow.name} and {embedding.name} go on",
         )
 
@@ -324,6 +334,7 @@ def play(program, bus):
         show_endpoints(workflow, embedding)
         show_crash(workflow, embedding, watch)
         show_modes(workflow, embedding, app, watch)
+        show_relaunch(workflow, embedding, app)
         show_no_death(workflow, embedding, app, bus)
         start_stubborn(stubborn)
         show_stop(stubborn)

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: MIT-0
 """The desktop app of the demo: a window's worth of D-Bus, with dasbus, and lines for a window.
 
-Run as `python3 app.py APP-ID`. A line "mode NAME" on standard input is a click in its settings.
+Run as `python3 app.py APP-ID`. A line on standard input is a click: "mode NAME" in the settings,
+"relaunch" in the menu.
 """
 
+import os
 import sys
 
 from dasbus.connection import SessionMessageBus
 from dasbus.loop import EventLoop
-from dasbus.typing import get_native
+from dasbus.typing import UInt64, get_native, get_variant
 from gi.repository import Gio, GLib
 
 NAME = "org.sidecard.Sidecars1"
@@ -65,10 +67,22 @@ class Window:
         words = source.readline().split()
         if not words:
             return GLib.SOURCE_REMOVE
-        for name, action, _reason in self.app.SetMode(words[1], {}):
+        if words[0] == "relaunch":
+            self.relaunch()
+        self.set_mode(words[1])
+        return GLib.SOURCE_CONTINUE
+
+    def set_mode(self, mode):
+        """Answers with the plan at once; the sidecars follow."""
+        for name, action, _reason in self.app.SetMode(mode, {}):
             self.show(f"{action} {name}")
         self.wait()
-        return GLib.SOURCE_CONTINUE
+
+    def relaunch(self):
+        """This hold outlives its owner by 5 s, by when the next one has a hold of its own."""
+        linger = get_variant(UInt64, 5_000_000)
+        self.manager.Hold(self.app_id, "relaunching", {"linger-usec": linger})
+        os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
 window = Window(sys.argv[1])
