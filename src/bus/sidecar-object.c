@@ -16,6 +16,7 @@
 #include "bus/sidecar-object.h"
 #include "bus/vtable.h"
 #include "bus/waiter.h"
+#include "core/goals.h"
 #include "io/cmdline.h"
 #include "util/strv.h"
 
@@ -52,7 +53,9 @@ static int method_start(sd_bus_message *message, void *userdata, sd_bus_error *r
         if (r < 0)
                 return r;
 
-        r = sidecar_start(s, &generation);
+        r = app_start_dependencies(s->app, s);
+        if (r >= 0)
+                r = sidecar_start(s, &generation);
         return reply_generation(message, s, r, generation, ret_error);
 }
 
@@ -65,7 +68,9 @@ static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error 
         if (r < 0)
                 return r;
 
-        r = sidecar_restart(s, &generation);
+        r = app_start_dependencies(s->app, s);
+        if (r >= 0)
+                r = sidecar_restart(s, &generation);
         return reply_generation(message, s, r, generation, ret_error);
 }
 

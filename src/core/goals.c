@@ -47,6 +47,27 @@ int app_start(App *app, char *const *names) {
         return 0;
 }
 
+/* A manifest has no cycles, and 64 sidecars at most: the recursion is shallow. */
+int app_start_dependencies(App *app, const Sidecar *sidecar) {
+        for (size_t i = 0; i < sidecar->spec->n_depends_on; i++) {
+                const Dependency *dependency = &sidecar->spec->depends_on[i];
+                Sidecar *other = app_find(app, dependency->name);
+                uint64_t generation;
+                int r;
+
+                if (!other || lifecycle_check_dependency(&other->life, dependency->condition) ==
+                                      DEPENDENCY_HOLDS)
+                        continue;
+                r = app_start_dependencies(app, other);
+                if (r >= 0)
+                        r = sidecar_start(other, &generation);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
 /* First all goals, then the steps: else the first one stops before its dependents know. */
 void app_stop(App *app, char *const *names, ReasonCode on_whose_account, bool kill) {
         STRV_FOREACH (name, names) {
