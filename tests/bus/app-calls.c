@@ -147,6 +147,23 @@ size_t app_count_holds(World *w) {
         return n;
 }
 
+static int on_properties_changed(sd_bus_message *message _unused_,
+                                 void *userdata _unused_,
+                                 sd_bus_error *error _unused_) {
+        return 0;
+}
+
+/* The property says when it changes: each time is a turn of the world. */
+void app_await_holds(World *w, size_t n) {
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+
+        ck_assert_int_ge(sd_bus_match_signal(w->bus, &slot, WORLD_BUS_NAME, WORLD_PATH,
+                                             "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                             on_properties_changed, NULL),
+                         0);
+        WORLD_AWAIT(w, app_count_holds(w) == n);
+}
+
 char *app_text(World *w, const char *property) {
         return world_get_text_at(w, WORLD_APP_PATH, "App", property);
 }

@@ -51,7 +51,9 @@ Holder holder_start(const World *w, const HolderSpec *spec);
 /* kill -9 */
 void holder_kill(Holder *holder);
 
+/* Of all apps; the second waits until there are so many. */
 size_t app_count_holds(World *w);
+void app_await_holds(World *w, size_t n);
 
 /* A property of type s; freed by the caller. */
 char *app_text(World *w, const char *property);

@@ -220,7 +220,7 @@ START_TEST(h2_a_connection_that_goes_right_after_the_call_leaves_nothing) {
                 sd_bus_flush_close_unref(client);
         }
 
-        WORLD_AWAIT(world, app_count_holds(world) == 0);
+        app_await_holds(world, 0);
         (void) app_wait(world, "stopped", NULL);
         ck_assert(is_down("one") && is_down("two"));
 }
@@ -429,7 +429,7 @@ START_TEST(a6_the_257th_hold_is_one_too_many_and_nobody_else_notices) {
         ck_assert_int_ge(client_try_hold(clients[63], apps[3], NULL, NULL), 0);
         for (size_t i = 0; i < ELEMENTSOF(clients); i++)
                 sd_bus_close_unref(clients[i]);
-        WORLD_AWAIT(world, app_count_holds(world) == 0);
+        app_await_holds(world, 0);
 }
 END_TEST
 
