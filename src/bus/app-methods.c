@@ -139,7 +139,9 @@ int method_app_restart(sd_bus_message *message, void *userdata, sd_bus_error *re
 
                 if (r < 0 || !is_to_restart(sidecar, only_stale))
                         continue;
-                r = sidecar_restart(sidecar, &generation);
+                r = app_start_dependencies(app, sidecar);
+                if (r >= 0)
+                        r = sidecar_restart(sidecar, &generation);
                 if (r >= 0)
                         r = strv_extend(&restarted, *name);
         }

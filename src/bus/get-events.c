@@ -112,7 +112,8 @@ static int append_events(sd_bus_message *reply,
         if (r < 0)
                 return r;
 
-        *ret_last = last;
+        /* Before the first event of this life too: else that one would look like a gap. */
+        *ret_last = events_next(events, last) ? last : events_last(events);
         return n;
 }
 

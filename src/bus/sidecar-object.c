@@ -67,7 +67,9 @@ static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error 
         if (r < 0)
                 return r;
 
-        r = sidecar_restart(s, &generation);
+        r = app_start_dependencies(s->app, s);
+        if (r >= 0)
+                r = sidecar_restart(s, &generation);
         return reply_generation(message, s, r, generation, ret_error);
 }
 

@@ -349,7 +349,7 @@ static int append_facts(sd_bus_message *reply, const Sidecar *s) {
                 r = sd_bus_message_append(reply, "{sv}", "signal", "i", cause->signal);
         if (r >= 0 && applies && cause->attempts != 0)
                 r = sd_bus_message_append(reply, "{sv}", "attempts", "u", cause->attempts);
-        if (r >= 0 && cause->code == REASON_DEPENDENCY && applies && s->waits_for)
+        if (r >= 0 && lifecycle_reason_code(&s->life) == REASON_DEPENDENCY && s->waits_for)
                 r = sd_bus_message_append(reply, "{sv}", "name", "s", s->waits_for);
         if (r >= 0 && applies && s->evidence.port != 0)
                 r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "port", "q", s->evidence.port,

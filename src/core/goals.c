@@ -52,23 +52,20 @@ int app_start(App *app, char *const *names) {
         return 0;
 }
 
-/* What has run to its end with success need not do so again for one that comes later. */
-static int start_dependencies(App *app, const Sidecar *sidecar) {
-        char *names[] = { (char *) sidecar_name(sidecar), NULL };
-        _cleanup_(strv_freep) char **all = NULL;
-        int r;
-
-        r = app_select(app, names, &all);
-        if (r < 0)
-                return r;
-
-        STRV_FOREACH (name, all) {
-                Sidecar *other = app_find(app, *name);
+/* A manifest has no cycles, and 64 sidecars at most: the recursion is shallow. */
+int app_start_dependencies(App *app, const Sidecar *sidecar) {
+        for (size_t i = 0; i < sidecar->spec->n_depends_on; i++) {
+                const Dependency *dependency = &sidecar->spec->depends_on[i];
+                Sidecar *other = app_find(app, dependency->name);
                 uint64_t generation;
+                int r;
 
-                if (!other || other == sidecar || other->life.exited)
+                if (!other || lifecycle_check_dependency(&other->life, dependency->condition) ==
+                                      DEPENDENCY_HOLDS)
                         continue;
-                r = sidecar_start(other, &generation);
+                r = app_start_dependencies(app, other);
+                if (r >= 0)
+                        r = sidecar_start(other, &generation);
                 if (r < 0)
                         return r;
         }
@@ -80,9 +77,8 @@ int app_start_one(App *app, Sidecar *sidecar, bool no_deps, uint64_t *ret) {
         int r;
 
         sidecar->ignores_dependencies = no_deps;
-        r = no_deps ? 0 : start_dependencies(app, sidecar);
-        /* One that its manifest has lost is started alone. */
-        if (r < 0 && r != -ENOENT)
+        r = no_deps ? 0 : app_start_dependencies(app, sidecar);
+        if (r < 0)
                 return r;
 
         app_settle(app);
@@ -183,13 +179,39 @@ static void tell_mode(App *app, ModeResult result) {
         supervisor->observer->on_mode(app, supervisor->observer_userdata);
 }
 
+/*
+ * What the switch is over with: what it starts, and what a switch still under way has started and
+ * this one keeps.
+ */
+static int list_awaited(const App *app, const Plan *plan, char ***ret) {
+        _cleanup_(strv_freep) char **names = NULL;
+
+        for (size_t i = 0; i < plan->n_rows; i++) {
+                const PlanRow *row = &plan->rows[i];
+                bool is_under_way = app->mode_result == MODE_SWITCHING &&
+                                    row->action == PLAN_KEEP &&
+                                    strv_contains(app->mode_starts, row->sidecar);
+                int r = is_under_way || row->action == PLAN_START
+                                ? strv_extend(&names, row->sidecar)
+                                : 0;
+
+                if (r < 0)
+                        return r;
+        }
+
+        *ret = TAKE_PTR(names);
+        return 0;
+}
+
 int app_set_mode(App *app, const char *mode, const char *server_url, const Plan *plan) {
-        _cleanup_(strv_freep) char **stops = NULL, **starts = NULL;
+        _cleanup_(strv_freep) char **stops = NULL, **starts = NULL, **awaited = NULL;
         int r;
 
         r = collect_rows(plan, PLAN_STOP, &stops);
         if (r >= 0)
                 r = collect_rows(plan, PLAN_START, &starts);
+        if (r >= 0)
+                r = list_awaited(app, plan, &awaited);
         /* A switch that another supersedes never came to its end: the former mode stays former. */
         if (r >= 0 && app->mode_result != MODE_SWITCHING)
                 r = free_and_strdup(&app->former_mode, app->mode);
@@ -200,11 +222,12 @@ int app_set_mode(App *app, const char *mode, const char *server_url, const Plan 
         if (r < 0)
                 return r;
 
+        /* Before anything is stopped: each change of a sidecar asks whether the switch is over. */
+        strv_free(app->mode_starts);
+        app->mode_starts = TAKE_PTR(awaited);
         tell_mode(app, MODE_SWITCHING);
         app_stop(app, stops, REASON_MODE, false);
         r = app_start(app, starts);
-        strv_free(app->mode_starts);
-        app->mode_starts = TAKE_PTR(starts);
         app_settle(app);
         return r;
 }
@@ -215,11 +238,11 @@ static ModeResult judge_switch(const App *app) {
 
         STRV_FOREACH (name, app->mode_starts) {
                 const Sidecar *sidecar = app_find(app, *name);
-                bool is_there =
-                        sidecar && (sidecar->life.status == STATUS_RUNNING || sidecar->life.exited);
+                WaitVerdict verdict = sidecar ? lifecycle_wait(&sidecar->life, WAIT_FOR_READY, 0)
+                                              : WAIT_NOT_RUNNING;
 
-                failed = failed || (sidecar && sidecar->life.failed);
-                if (!is_there && !failed)
+                failed = failed || verdict == WAIT_START_FAILED;
+                if (verdict != WAIT_HOLDS && !failed && !(sidecar && sidecar->life.exited))
                         return MODE_SWITCHING;
         }
 

@@ -28,6 +28,9 @@ int app_start_one(App *app, Sidecar *sidecar, bool no_deps, uint64_t *ret);
 void app_stop(App *app, char *const *names, ReasonCode on_whose_account, bool kill);
 void app_stop_all(App *app, ReasonCode on_whose_account, bool kill);
 
+/* Wants up what it depends on and is not there; a migration that has been done stays done. */
+int app_start_dependencies(App *app, const Sidecar *sidecar);
+
 /* Names of the sidecars that are wanted up now. */
 int app_list_up(const App *app, char ***ret);
 

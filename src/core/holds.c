@@ -241,6 +241,16 @@ static int check_set(const App *app, const HoldSpec *spec) {
         return 0;
 }
 
+/* Who holds now has come back, or stands in for who was waited for. */
+static void end_lingering(App *app) {
+        Supervisor *supervisor = app->supervisor;
+
+        for (size_t i = supervisor->n_holds; i-- > 0;)
+                if (i < supervisor->n_holds && supervisor->holds[i]->app == app &&
+                    supervisor->holds[i]->linger)
+                        end_hold(supervisor->holds[i]);
+}
+
 int hold_app(App *app, const HoldSpec *spec) {
         _cleanup_(hold_freep) Hold *hold = NULL;
         _cleanup_(strv_freep) char **before = NULL;
@@ -274,7 +284,9 @@ int hold_app(App *app, const HoldSpec *spec) {
         hold->pidfd = spec->pidfd;
         supervisor->holds[supervisor->n_holds++] = hold;
         note(TAKE_PTR(hold), EVENT_HELD);
-        return follow_holds(app, before);
+        r = follow_holds(app, before);
+        end_lingering(app);
+        return r;
 }
 
 void release_app(App *app, const char *owner) {

@@ -479,7 +479,8 @@ int sidecar_restart(Sidecar *s, uint64_t *ret) {
 
 /* A start that has already come to nothing had a generation as well. */
 uint64_t sidecar_wanted_generation(const Sidecar *s) {
-        return s->life.failed ? s->life.generation : lifecycle_promised_generation(&s->life);
+        return s->life.failed && s->life.generation != 0 ? s->life.generation
+                                                         : lifecycle_promised_generation(&s->life);
 }
 
 void sidecar_stop(Sidecar *s, ReasonCode on_whose_account, bool kill) {

@@ -10,6 +10,7 @@
  */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -77,10 +78,37 @@ static bool mount_is_root(const char *line, char type[static 64]) {
                streq(mount_point, "/") && sscanf(separator, " - %63s", type) == 1;
 }
 
+/* Reads a link of /proc/PID, which names things and touches none of them. */
+static bool process_link_is(pid_t pid, const char *link, const char *text) {
+        char path[64], target[PATH_MAX];
+        ssize_t n;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/%s", (int) pid, link);
+        n = readlink(path, target, sizeof(target) - 1);
+        if (n < 0)
+                return false;
+
+        target[n] = '\0';
+        return streq(target, text);
+}
+
+/* In our own mounts "/" can only be our own root, be it a chroot or not: we are in there already.
+ */
+static bool process_has_our_root(pid_t pid) {
+        char mounts[64];
+        ssize_t n = readlink("/proc/self/ns/mnt", mounts, sizeof(mounts) - 1);
+
+        if (n < 0)
+                return false;
+
+        mounts[n] = '\0';
+        return process_link_is(pid, "ns/mnt", mounts) && process_link_is(pid, "root", "/");
+}
+
 /*
  * To open the root of a process whose file system is a program's or a server's is to wait for
- * them. 0: it is safe. Also refused is a root that is no mount (a chroot), since nothing tells
- * what it lies on.
+ * them. 0: it is safe. Also refused is a strange root that is no mount (a chroot), since nothing
+ * tells what it lies on.
  */
 static int process_check_root(pid_t pid) {
         _cleanup_free_ char *line = NULL;
@@ -88,6 +116,9 @@ static int process_check_root(pid_t pid) {
         size_t n_line = 0;
         bool found = false, hangs = false;
         FILE *file;
+
+        if (process_has_our_root(pid))
+                return 0;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int) pid);
         file = fopen(path, "re");

@@ -160,15 +160,18 @@ static void make_environment(World *w) {
                         world_set_environment(w, passed_on[i], getenv(passed_on[i]));
 }
 
-/* Knows no service of the machine, so nothing but the test starts anything. */
+/*
+ * Knows no service of the machine, so nothing but the test starts anything: a service is what a
+ * test puts into the folder.
+ */
 static void write_bus_config(const World *w, const char *name) {
         _cleanup_free_ char *text = format_text(
                 "<busconfig><type>session</type><auth>EXTERNAL</auth>"
-                "<listen>%s</listen><listen>%s</listen>"
+                "<listen>%s</listen><listen>%s</listen><servicedir>%s/services</servicedir>"
                 "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>"
                 "<allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>"
                 "</policy></busconfig>",
-                w->bus_address, w->open_address);
+                w->bus_address, w->open_address, w->dir);
 
         world_write_file(w, name, 0644, text);
 }

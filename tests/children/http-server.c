@@ -7,10 +7,11 @@
  * read from its log what a prober asked, and in which order. Paths it was not told of are 404.
  * 127.0.0.1 alone, one request a connection, one connection at a time.
  *
- *   http-server PORT [--after MILLISECONDS] [PATH=STATUS[,STATUS...]...]
+ *   http-server PORT [--after MILLISECONDS] [--loads-until FILE] [PATH=STATUS[,STATUS...]...]
  *
- * --after waits before it listens. Several statuses are given in turn, the last one for ever.
- * Status 0 keeps the connection and never answers. A 3xx points to /moved.
+ * --after waits before it listens. --loads-until answers 503 as long as that file is not there.
+ * Several statuses are given in turn, the last one for ever. Status 0 keeps the connection and
+ * never answers. A 3xx points to /moved.
  */
 
 #include <arpa/inet.h>
@@ -31,6 +32,7 @@ typedef struct Route {
 
 static Route routes[16];
 static size_t n_routes;
+static const char *loads_until;
 
 static int add_route(char *argument) {
         char *equals = strchr(argument, '=');
@@ -43,6 +45,9 @@ static int add_route(char *argument) {
 }
 
 static int route_take_status(const char *path, size_t length) {
+        if (loads_until && access(loads_until, F_OK) < 0)
+                return 503;
+
         for (size_t i = 0; i < n_routes; i++) {
                 Route *route = &routes[i];
                 char *comma;
@@ -123,7 +128,9 @@ int main(int argc, char *argv[]) {
                                                        milliseconds % 1000 * 1000000 };
 
                         (void) nanosleep(&span, NULL);
-                } else if (add_route(argv[i]) < 0)
+                } else if (strcmp(argv[i], "--loads-until") == 0 && i + 1 < argc)
+                        loads_until = argv[++i];
+                else if (add_route(argv[i]) < 0)
                         return 2;
 
         (void) signal(SIGPIPE, SIG_IGN);

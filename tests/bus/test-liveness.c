@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Liveness, from outside: contract L1, with servers that answer as they are told, or not at all
+ * because they are stopped.
+ */
+
+#include <string.h>
+
+#include "calls.h"
+#include "log-lines.h"
+#include "test.h"
+
+/* Its statuses are given one a probe: the first is the answer to readiness. */
+#define SERVER(statuses, liveness)                                                   \
+        "'web': {'command': ['@CHILDREN@/http-server', '{port}', '/health=" statuses \
+        "'], 'port': 'auto',"                                                        \
+        " 'readiness': {'http': {'path': '/health'}, 'interval': '50ms'},"           \
+        " 'restart': {'delay': '50ms', 'jitter': 0},"                                \
+        " 'liveness': {" liveness ", 'interval': '100ms'}}"
+
+static void run(const char *sidecars) {
+        world_write_sidecars(world, "%s", sidecars);
+        world_run(world);
+        (void) world_start_ready(world, "web");
+        (void) world_next(world, "web", "Running/ready");
+}
+
+/* How often the server has been asked so far. */
+static size_t count_asked(void) {
+        _cleanup_(log_page_clear) LogPage page =
+                log_query(world, "web", (LogQuery){ .lines = 1000 });
+        size_t n = 0;
+
+        for (size_t i = 0; i < page.n_lines; i++)
+                n += startswith(page.lines[i].text, "asked for ");
+        return n;
+}
+
+START_TEST(l1_misses_in_a_row_make_it_unhealthy_and_one_answer_ready_again) {
+        const Change *unhealthy, *ready;
+        uint64_t generation;
+
+        run(SERVER("200,200,500,500,500,200", "'http': {'path': '/health'}, 'failures': 3"));
+        generation = (uint64_t) world_get_number(world, "web", "Generation");
+        unhealthy = world_next(world, "web", "Running/unhealthy");
+        ck_assert_str_eq(unhealthy->reason_code, "unhealthy");
+        ready = world_next(world, "web", "Running/ready");
+        ck_assert_uint_eq(ready->generation, generation);
+        ck_assert_uint_eq(world_count(world, "web", "Starting/spawning"), 1);
+}
+END_TEST
+
+START_TEST(l1_misses_that_are_not_in_a_row_do_not_count) {
+        run(SERVER("200,500,200,500,500,200,500,500,200",
+                   "'http': {'path': '/health'}, 'failures': 3"));
+        /* All nine, and one more: the last but one has been judged. */
+        while (count_asked() < 10)
+                (void) log_query(world, "web",
+                                 (LogQuery){ .has_after = true,
+                                             .after = UINT64_MAX,
+                                             .wait_usec = 100 * USEC_PER_MSEC });
+        ck_assert_str_eq(world_state(world, "web"), "Running/ready");
+        ck_assert_uint_eq(world_count(world, "web", "Running/unhealthy"), 0);
+}
+END_TEST
+
+START_TEST(l1_who_is_only_reported_stays_up) {
+        _cleanup_free_ char *reason = NULL;
+        int pidfd;
+
+        run(SERVER("200,500", "'http': {'path': '/health'}, 'failures': 2"));
+        pidfd = world_open_main(world, "web");
+        (void) world_next(world, "web", "Running/unhealthy");
+        reason = world_get_text(world, "web", "Reason");
+        ck_assert_str_ne(reason, "");
+        ck_assert(!process_is_gone(pidfd, 500 * USEC_PER_MSEC));
+        ck_assert_str_eq(world_state(world, "web"), "Running/unhealthy");
+
+        /* Unhealthy is ready as far as Wait is concerned. */
+        world_wait_ready(world, "web");
+        world_stop(world, "web");
+}
+END_TEST
+
+START_TEST(l1_who_is_to_be_restarted_is_restarted) {
+        const Change *failure, *ready;
+        int pidfd;
+
+        run(SERVER("200,500", "'http': {'path': '/health'}, 'failures': 2, 'onFailure':"
+                              " 'restart'"));
+        pidfd = world_open_main(world, "web");
+        failure = world_next(world, "web", "Starting/backoff");
+        ck_assert_str_eq(failure->reason_code, "unhealthy");
+        ready = world_next(world, "web", "Running/ready");
+        ck_assert_uint_gt(ready->generation, failure->generation);
+        ck_assert(process_is_gone(pidfd, 0));
+        ck_assert_int_ge(world_get_number(world, "web", "NRestarts"), 1);
+}
+END_TEST
+
+START_TEST(l1_a_server_that_hangs_is_unhealthy_and_one_that_goes_on_is_ready) {
+        int pidfd;
+
+        run(SERVER("200", "'http': {'path': '/health'}, 'failures': 2, 'timeout': '500ms'"));
+        pidfd = world_open_main(world, "web");
+        process_signal(pidfd, SIGSTOP);
+        (void) world_next(world, "web", "Running/unhealthy");
+        process_signal(pidfd, SIGCONT);
+        (void) world_next(world, "web", "Running/ready");
+        ck_assert(!process_is_gone(pidfd, 0));
+}
+END_TEST
+
+START_TEST(l1_before_it_is_ready_only_readiness_is_asked) {
+        run("'web': {'command': ['@CHILDREN@/http-server', '{port}', '/ready=404,404,404,200',"
+            " '/live=200'], 'port': 'auto', 'readiness': {'http': {'path': '/ready'},"
+            " 'interval': '100ms'}, 'liveness': {'http': {'path': '/live'}, 'interval':"
+            " '50ms'}}");
+        free(log_find(world, "web", "asked for /live"));
+        {
+                _cleanup_(log_page_clear) LogPage page =
+                        log_query(world, "web", (LogQuery){ .lines = 1000 });
+                size_t n_ready = 0;
+
+                for (size_t i = 0; i < page.n_lines; i++) {
+                        if (strstr(page.lines[i].text, "/live"))
+                                break;
+                        n_ready += strstr(page.lines[i].text, "/ready") != NULL;
+                }
+                ck_assert_uint_eq(n_ready, 4);
+        }
+}
+END_TEST
+
+TEST_MAIN_TIMEOUT("liveness",
+                  120,
+                  world_setup,
+                  world_teardown,
+                  l1_misses_in_a_row_make_it_unhealthy_and_one_answer_ready_again,
+                  l1_misses_that_are_not_in_a_row_do_not_count,
+                  l1_who_is_only_reported_stays_up,
+                  l1_who_is_to_be_restarted_is_restarted,
+                  l1_a_server_that_hangs_is_unhealthy_and_one_that_goes_on_is_ready,
+                  l1_before_it_is_ready_only_readiness_is_asked)
