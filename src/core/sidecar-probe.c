@@ -20,6 +20,7 @@
 typedef struct Texts {
         char *runtime_dir;
         char *state_dir;
+        char **urls;
         char **paths;
         char **headers;
 } Texts;
@@ -27,6 +28,7 @@ typedef struct Texts {
 static void texts_done(Texts *texts) {
         free(texts->runtime_dir);
         free(texts->state_dir);
+        strv_free(texts->urls);
         strv_free(texts->paths);
         strv_free(texts->headers);
 }
@@ -78,7 +80,12 @@ static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec) {
                 return -ENOMEM;
 
         values.runtime_dir = texts->runtime_dir;
+        r = sidecar_list_urls(s, &texts->urls);
+        if (r < 0)
+                return r;
+
         values.state_dir = texts->state_dir;
+        values.urls = texts->urls;
         r = expand_all(&texts->paths, only[0] ? only : spec->paths, &values);
         return r < 0 ? r : expand_all(&texts->headers, spec->headers, &values);
 }

@@ -29,6 +29,7 @@ typedef struct Launch {
         TemplateValues values;
         char *runtime_dir;
         char *state_dir;
+        char **urls;
         char *program;
         char **argv;
         char **env;
@@ -42,6 +43,7 @@ typedef struct Launch {
 static void launch_done(Launch *launch) {
         free(launch->runtime_dir);
         free(launch->state_dir);
+        strv_free(launch->urls);
         free(launch->program);
         strv_free(launch->argv);
         strv_free(launch->env);
@@ -169,6 +171,21 @@ char *sidecar_state_dir(const Sidecar *s) {
         return folder_of(s, s->supervisor->state_dir, "data");
 }
 
+int sidecar_list_urls(const Sidecar *s, char ***ret) {
+        _cleanup_(strv_freep) char **urls = NULL;
+
+        for (size_t i = 0; i < s->running->n_depends_on; i++) {
+                const Sidecar *other = app_find(s->app, s->running->depends_on[i].name);
+                int r = strv_consume(&urls, other ? sidecar_endpoint(other) : strdup(""));
+
+                if (r < 0)
+                        return r;
+        }
+
+        *ret = TAKE_PTR(urls);
+        return 0;
+}
+
 /* Made only for those that speak of it. */
 static int make_folder(const SidecarSpec *spec, const char *path, const char *word) {
         bool wanted = any_mentions(spec->command, word) || any_mentions(spec->env, word) ||
@@ -192,6 +209,13 @@ static int make_folders(Launch *launch) {
 
         launch->values.runtime_dir = launch->runtime_dir;
         launch->values.state_dir = launch->state_dir;
+        return r;
+}
+
+static int ask_for_urls(Launch *launch) {
+        int r = sidecar_list_urls(launch->sidecar, &launch->urls);
+
+        launch->values.urls = launch->urls;
         return r;
 }
 
@@ -335,6 +359,8 @@ int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
         r = choose_ports(&launch);
         if (r >= 0)
                 r = make_folders(&launch);
+        if (r >= 0)
+                r = ask_for_urls(&launch);
         if (r >= 0)
                 r = expand_command(&launch);
         if (r >= 0)

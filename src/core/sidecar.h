@@ -120,3 +120,6 @@ void sidecar_probe(Sidecar *sidecar, const Step *step);
 /* What {runtimeDir} and {stateDir} stand for; new strings, the folders may not exist. */
 char *sidecar_runtime_dir(const Sidecar *sidecar);
 char *sidecar_state_dir(const Sidecar *sidecar);
+
+/* Endpoints of what it depends on, in the order of SidecarSpec::depends_on; "" without a port. */
+int sidecar_list_urls(const Sidecar *sidecar, char ***ret);

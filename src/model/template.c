@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/dependency.h"
 #include "model/template.h"
 #include "util/strv.h"
 
@@ -116,6 +117,20 @@ static int write_url(FILE *out,
         return 0;
 }
 
+static int
+write_other_url(FILE *out, const char *name, const TemplateValues *values, char **ret_message) {
+        const Dependency *dependency = sidecar_spec_find_dependency(values->spec, name);
+
+        if (!dependency)
+                return template_fail(ret_message,
+                                     "{url:%s} is of no dependency: name \"%s\" in \"dependsOn\"",
+                                     name, name);
+
+        if (values->urls)
+                (void) fputs(values->urls[dependency - values->spec->depends_on], out);
+        return 0;
+}
+
 static int write_app(FILE *out,
                      const char *argument _unused_,
                      const TemplateValues *values,
@@ -156,6 +171,7 @@ static const struct {
         { "port", false, write_port },
         { "port", true, write_port },
         { "url", false, write_url },
+        { "url", true, write_other_url },
         { "app", false, write_app },
         { "name", false, write_name },
         { "runtimeDir", false, write_runtime_dir },
@@ -163,7 +179,6 @@ static const struct {
         { "token", false, NULL },
         { "tokenFile", false, NULL },
         { "env", true, NULL },
-        { "url", true, NULL },
 };
 
 /* name: what stands between the braces. */
@@ -183,8 +198,8 @@ write_value(FILE *out, const char *name, const TemplateValues *values, char **re
         }
 
         return template_fail(ret_message,
-                             "{%s} is unknown: there are {port}, {port:NAME}, {url}, {app}, {name},"
-                             " {runtimeDir} and {stateDir}, and {{ is a brace",
+                             "{%s} is unknown: there are {port}, {port:NAME}, {url}, {url:OTHER},"
+                             " {app}, {name}, {runtimeDir} and {stateDir}, and {{ is a brace",
                              name);
 }
 

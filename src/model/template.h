@@ -19,6 +19,7 @@ typedef struct TemplateValues {
         const uint16_t *ports;
         const char *runtime_dir;
         const char *state_dir;
+        char *const *urls; /* of SidecarSpec::depends_on, in that order; NULL: not known yet */
 } TemplateValues;
 
 /*

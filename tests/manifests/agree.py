@@ -41,6 +41,7 @@ STRICTER = [
     r"the id is .*, the file's name says ",
     # what is in a string
     r"\{.*\} is unknown: ",
+    r"\{url:.*\} is of no dependency: ",
     r"a \{ without its \}: ",
     r"is not absolute: ",
     r"is no signal: ",

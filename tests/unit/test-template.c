@@ -19,6 +19,22 @@ static const SidecarSpec with_ports = {
 };
 static const SidecarSpec without_ports = { .app_id = (char *) "a", .name = (char *) "b" };
 
+START_TEST(the_url_of_a_dependency_is_filled_in_and_of_nobody_else) {
+        Dependency depends_on[] = { { (char *) "cache", DEPENDENCY_STARTED },
+                                    { (char *) "db", DEPENDENCY_READY } };
+        char *urls[] = { (char *) "", (char *) "http://127.0.0.1:9", NULL };
+        SidecarSpec spec = { .depends_on = depends_on, .n_depends_on = 2 };
+        TemplateValues values = { .spec = &spec, .urls = urls };
+        _cleanup_free_ char *text = NULL, *message = NULL;
+
+        ck_assert_int_eq(template_expand(&text, "{url:db}/x{url:cache}", &values, NULL), 0);
+        ck_assert_str_eq(text, "http://127.0.0.1:9/x");
+        ck_assert_int_eq(template_check("{url:db}", &spec, NULL), 0);
+        ck_assert_int_eq(template_check("{url:web}", &spec, &message), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(message, "dependsOn"));
+}
+END_TEST
+
 START_TEST(names_become_values) {
         static const struct {
                 const char *text, *filled;
@@ -95,7 +111,7 @@ START_TEST(an_unknown_name_is_told_with_what_there_is) {
 END_TEST
 
 START_TEST(what_comes_later_says_that_it_is_not_supported_yet) {
-        static const char *const later[] = { "{token}", "{tokenFile}", "{env:HOME}", "{url:api}" };
+        static const char *const later[] = { "{token}", "{tokenFile}", "{env:HOME}" };
 
         for (size_t i = 0; i < ELEMENTSOF(later); i++) {
                 _cleanup_free_ char *message = NULL;
@@ -112,4 +128,5 @@ TEST_MAIN("template",
           names_become_values,
           what_a_value_holds_is_not_filled_in_again,
           an_unknown_name_is_told_with_what_there_is,
-          what_comes_later_says_that_it_is_not_supported_yet)
+          what_comes_later_says_that_it_is_not_supported_yet,
+          the_url_of_a_dependency_is_filled_in_and_of_nobody_else)
