@@ -21,18 +21,19 @@ static Server *server_of(const App *app) {
         return ((AppObject *) app->userdata)->server;
 }
 
-static int explain(int error, const App *app, sd_bus_error *ret_error) {
+int app_explain(int error, const App *app, sd_bus_error *ret_error) {
+        _cleanup_free_ char *problem = NULL;
+
         if (error == -ESHUTDOWN)
                 return sd_bus_error_set(ret_error, ERROR_SHUTTING_DOWN, "The daemon is ending");
         if (error != -ENOENT)
                 return error;
-        if (!app->manifest)
-                return sd_bus_error_setf(ret_error, ERROR_INVALID_MANIFEST, "%s: %s",
-                                         app->error.pointer ? app->error.pointer : "",
-                                         app->error.message ? app->error.message : "no manifest");
+        if (app->manifest)
+                return sd_bus_error_setf(ret_error, ERROR_NO_SUCH_SIDECAR,
+                                         "%s has no sidecar of such a name", app->id);
 
-        return sd_bus_error_setf(ret_error, ERROR_NO_SUCH_SIDECAR,
-                                 "%s has no sidecar of such a name", app->id);
+        problem = app_explain_problem(app);
+        return problem ? sd_bus_error_set(ret_error, ERROR_INVALID_MANIFEST, problem) : -ENOMEM;
 }
 
 static int reply_generations(sd_bus_message *message, const App *app, char *const *names) {
@@ -71,7 +72,7 @@ int method_app_start(sd_bus_message *message, void *userdata, sd_bus_error *ret_
         if (r >= 0)
                 r = app_start(app, selected);
 
-        return r < 0 ? explain(r, app, ret_error) : reply_generations(message, app, selected);
+        return r < 0 ? app_explain(r, app, ret_error) : reply_generations(message, app, selected);
 }
 
 /* Those that are named, all of which must exist; or all. */
@@ -110,7 +111,7 @@ int method_app_stop(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 
         r = list_named(app, names, is_set, &list);
         if (r < 0)
-                return explain(r, app, ret_error);
+                return app_explain(r, app, ret_error);
 
         app_stop(app, list, REASON_REQUESTED, kill);
         return sd_bus_reply_method_return(message, NULL);
@@ -146,7 +147,7 @@ int method_app_restart(sd_bus_message *message, void *userdata, sd_bus_error *re
                         r = strv_extend(&restarted, *name);
         }
 
-        return r < 0 ? explain(r, app, ret_error) : reply_generations(message, app, restarted);
+        return r < 0 ? app_explain(r, app, ret_error) : reply_generations(message, app, restarted);
 }
 
 static int reply_plan(sd_bus_message *message, const Plan *plan) {
@@ -192,7 +193,7 @@ int method_app_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *r
         if (r >= 0 && !dry_run)
                 r = app_set_mode(app, mode, server_url, plan);
 
-        return r < 0 ? explain(r, app, ret_error) : reply_plan(message, plan);
+        return r < 0 ? app_explain(r, app, ret_error) : reply_plan(message, plan);
 }
 
 static int append_states(sd_bus_message *reply, const App *app, char *const *names) {

@@ -9,8 +9,13 @@
 
 #include <systemd/sd-bus.h>
 
+#include "core/app.h"
+
 int method_app_start(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int method_app_stop(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int method_app_restart(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int method_app_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
 int method_app_wait(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
+
+/* An errno of core/goals and core/holds about an app, as the error of a method. */
+int app_explain(int error, const App *app, sd_bus_error *ret_error);

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "bus/app-methods.h"
 #include "bus/error.h"
 #include "bus/hold-methods.h"
 #include "bus/options.h"
@@ -50,16 +51,9 @@ static int read_spec(sd_bus_message *message,
 }
 
 static int explain(int error, const App *app, sd_bus_error *ret_error) {
-        if (error == -ENOENT)
-                return sd_bus_error_setf(ret_error, ERROR_NO_SUCH_SIDECAR,
-                                         "%s has no sidecar of such a name", app->id);
-        if (error == -EUSERS)
-                return sd_bus_error_setf(ret_error, ERROR_LIMITS_EXCEEDED,
-                                         "There are %d holds already", HOLDS_MAX);
-        if (error == -ESHUTDOWN)
-                return sd_bus_error_set(ret_error, ERROR_SHUTTING_DOWN, "The daemon is ending");
-
-        return error;
+        return error == -EUSERS ? sd_bus_error_setf(ret_error, ERROR_LIMITS_EXCEEDED,
+                                                    "There are %d holds already", HOLDS_MAX)
+                                : app_explain(error, app, ret_error);
 }
 
 int method_hold(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
@@ -79,9 +73,6 @@ int method_hold(sd_bus_message *message, void *userdata, sd_bus_error *ret_error
         app = supervisor_find_app(server->supervisor, id);
         if (!app)
                 return sd_bus_error_setf(ret_error, ERROR_NO_SUCH_APP, "There is no app %s", id);
-        if (!app->manifest)
-                return sd_bus_error_setf(ret_error, ERROR_INVALID_MANIFEST, "%s: %s",
-                                         app->error.pointer, app->error.message);
 
         r = sender_filter_pin(server->senders, spec.owner, &spec.pid, &pidfd);
         if (r >= 0)

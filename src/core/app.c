@@ -7,6 +7,7 @@
  * taken off it: what a manifest no longer declares goes when it is down.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/app.h"
@@ -110,13 +111,17 @@ int app_take_manifest(App *app, Manifest *manifest) {
         if (r >= 0 && (!app->mode || !manifest_find_mode(manifest, app->mode)))
                 r = free_and_strdup(&app->mode, manifest->default_mode);
         app->is_missing = false;
+        app->is_masked = false;
         manifest_error_done(&app->error);
         app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
         return r;
 }
 
-void app_lose_manifest(App *app) {
-        app->is_missing = true;
+void app_lose_manifest(App *app, bool is_masked) {
+        app->is_missing = !is_masked;
+        app->is_masked = is_masked;
+        if (is_masked)
+                app->manifest = manifest_free(app->manifest);
         manifest_error_done(&app->error);
         for (size_t i = 0; i < app->n_sidecars; i++)
                 app->sidecars[i]->spec_is_gone = true;
@@ -146,9 +151,20 @@ void app_collect(App *app) {
         app->n_sidecars = kept;
 }
 
+char *app_explain_problem(const App *app) {
+        char *text = NULL;
+
+        if (!app->error.message)
+                return strdup("its manifest is masked by a link to /dev/null: remove the link");
+
+        return asprintf(&text, "%s: %s", app->error.pointer, app->error.message) < 0 ? NULL : text;
+}
+
 const char *app_load_state(const App *app) {
         if (app->is_missing)
                 return "not-found";
+        if (app->is_masked)
+                return "masked";
 
         return app->error.message ? "bad-manifest" : "loaded";
 }

@@ -25,6 +25,7 @@ struct App {
         Manifest *manifest;  /* the last good one; NULL: there was none yet */
         ManifestError error; /* why the file is not in force; error.message NULL: it is */
         bool is_missing;     /* the file has gone */
+        bool is_masked;      /* a link to /dev/null is in its place (contract F1) */
         Sidecar **sidecars;  /* sorted by name */
         size_t n_sidecars;
 
@@ -49,13 +50,16 @@ Sidecar *app_find(const App *app, const char *name);
  */
 int app_take_manifest(App *app, Manifest *manifest);
 
-/* The file has gone: what is up stays until it is down. */
-void app_lose_manifest(App *app);
+/* The file has gone, or is masked: what is up stays until it is down. */
+void app_lose_manifest(App *app, bool is_masked);
+
+/* Why nothing can be asked of it: no manifest is in force. "POINTER: MESSAGE", or a sentence. */
+char *app_explain_problem(const App *app);
 
 /* Frees what nobody declares any more and nothing is left of. */
 void app_collect(App *app);
 
-/* "loaded", "bad-manifest" or "not-found". */
+/* "loaded", "bad-manifest", "masked" or "not-found". */
 const char *app_load_state(const App *app);
 
 /* "done", "switching" or "degraded" */

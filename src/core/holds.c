@@ -234,6 +234,9 @@ static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
 }
 
 static int check_set(const App *app, const HoldSpec *spec) {
+        if (!app->manifest)
+                return -ENOENT;
+
         STRV_FOREACH (name, spec->sidecars)
                 if (!app_find(app, *name))
                         return -ENOENT;

@@ -47,8 +47,8 @@ typedef struct HoldSpec {
 
 /*
  * Holds, or replaces the hold of that owner: what is wanted more is started, what is wanted less
- * is stopped, and nothing else is touched. -ENOENT: a sidecar of the set does not exist; -EUSERS:
- * there are HOLDS_MAX already; -ESHUTDOWN: the daemon is ending.
+ * is stopped, and nothing else is touched. -ENOENT: a sidecar of the set does not exist, or there
+ * is no manifest in force; -EUSERS: there are HOLDS_MAX already; -ESHUTDOWN: the daemon is ending.
  */
 int hold_app(App *app, const HoldSpec *spec);
 

@@ -89,36 +89,39 @@ static int add_app(Supervisor *supervisor, const char *id, App **ret) {
         return 0;
 }
 
+/* In force, or told why not: then the last good one stays in force. Takes both over. */
+static int judge_manifest(App *app, Manifest *manifest, ManifestError *error) {
+        const Supervisor *supervisor = app->supervisor;
+
+        if (manifest)
+                return app_take_manifest(app, manifest);
+
+        log_warning("%s:%u: %s: %s", error->path, error->line, error->pointer, error->message);
+        manifest_error_done(&app->error);
+        app->error = *error;
+        app->is_missing = app->is_masked = false;
+        supervisor->observer->on_app_changed(app, supervisor->observer_userdata);
+        return 0;
+}
+
 static int load_one(Supervisor *supervisor, const char *id, const char *path) {
         ManifestError error = { 0 };
         Manifest *manifest = NULL;
         App *app = supervisor_find_app(supervisor, id);
-        int r;
+        bool is_masked = manifest_is_masked(path);
+        int r = 0;
 
-        r = manifest_load(&manifest, path, &error);
-        if (r < 0 && r != -EBADMSG)
-                return log_errno(r == -ENOMEM ? LOG_ERR : LOG_WARNING, r, "%s cannot be read",
-                                 path);
+        if (!app)
+                r = add_app(supervisor, id, &app);
+        if (r >= 0 && !is_masked)
+                r = manifest_load(&manifest, path, &error);
 
-        if (!app) {
-                int k = add_app(supervisor, id, &app);
+        if (r >= 0 && is_masked)
+                app_lose_manifest(app, true);
+        else if (r >= 0 || r == -EBADMSG)
+                r = judge_manifest(app, manifest, &error);
 
-                if (k < 0) {
-                        manifest_free(manifest);
-                        return k;
-                }
-        }
-        if (r >= 0) {
-                r = app_take_manifest(app, manifest);
-                return r < 0 ? log_error_errno(r, "%s cannot be put in force whole", path) : 0;
-        }
-
-        log_warning("%s:%u: %s: %s", path, error.line, error.pointer, error.message);
-        manifest_error_done(&app->error);
-        app->error = error;
-        app->is_missing = false;
-        supervisor->observer->on_app_changed(app, supervisor->observer_userdata);
-        return 0;
+        return r < 0 ? log_error_errno(r, "%s cannot be put in force", path) : 0;
 }
 
 /* ID.json gives ID; anything else in the folder is not ours. */
@@ -166,7 +169,7 @@ static void remove_app(Supervisor *supervisor, size_t index) {
 static void forget_missing(Supervisor *supervisor, char *const *seen) {
         for (size_t i = 0; i < supervisor->n_apps; i++)
                 if (!strv_contains(seen, supervisor->apps[i]->id))
-                        app_lose_manifest(supervisor->apps[i]);
+                        app_lose_manifest(supervisor->apps[i], false);
 }
 
 /* What is no longer declared goes once it is down, and an app with its last sidecar. */

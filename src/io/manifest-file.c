@@ -99,3 +99,10 @@ int manifest_load(Manifest **ret, const char *path, ManifestError *ret_error) {
 
         return manifest_parse(ret, path, text, (size_t) n, ret_error);
 }
+
+bool manifest_is_masked(const char *path) {
+        char target[sizeof("/dev/null")];
+        ssize_t n = readlink(path, target, sizeof(target));
+
+        return n == (ssize_t) strlen("/dev/null") && memcmp(target, "/dev/null", (size_t) n) == 0;
+}

@@ -15,3 +15,6 @@
  * others, at most MANIFEST_BYTES_MAX (contract F2). What is not so is -EBADMSG too.
  */
 int manifest_load(Manifest **ret, const char *path, ManifestError *ret_error);
+
+/* A link to /dev/null in its place hides what folders of lower rank have (contract F1). */
+bool manifest_is_masked(const char *path);
