@@ -6,6 +6,7 @@
  */
 
 #include <string.h>
+#include <unistd.h>
 
 #include "calls.h"
 #include "test.h"
@@ -145,6 +146,29 @@ START_TEST(a_key_that_is_not_acted_on_yet_is_refused_and_an_unknown_one_too) {
 }
 END_TEST
 
+START_TEST(f1_a_link_to_dev_null_masks_it_and_what_is_up_stays_up) {
+        _cleanup_free_ char *path = NULL, *masked = NULL, *loaded = NULL;
+
+        world_write_sidecars(world, GOOD);
+        world_run(world);
+        (void) world_start_ready(world, "web");
+        ck_assert_int_ge(asprintf(&path, "%s/data/sidecard/apps/%s.json", world->dir, WORLD_APP),
+                         0);
+        ck_assert_int_eq(unlink(path), 0);
+        ck_assert_int_eq(symlink("/dev/null", path), 0);
+        free(reload_problems());
+        masked = load_state();
+        ck_assert_str_eq(masked, "masked");
+        ck_assert_str_eq(world_state(world, "web"), "Running/ready");
+
+        ck_assert_int_eq(unlink(path), 0);
+        world_write_sidecars(world, GOOD);
+        free(reload_problems());
+        loaded = load_state();
+        ck_assert_str_eq(loaded, "loaded");
+}
+END_TEST
+
 START_TEST(f3_what_is_up_outlives_its_manifest) {
         _cleanup_free_ char *file = NULL;
         int pidfd;
@@ -175,4 +199,5 @@ TEST_MAIN_TIMEOUT("manifest",
                   f4_a_broken_one_leaves_the_last_good_one_in_force_and_says_where_it_is_broken,
                   f4_one_that_was_never_good_is_shown_too,
                   a_key_that_is_not_acted_on_yet_is_refused_and_an_unknown_one_too,
+                  f1_a_link_to_dev_null_masks_it_and_what_is_up_stays_up,
                   f3_what_is_up_outlives_its_manifest)
