@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,27 @@ static bool stderr_is_journal(void) {
         return answer;
 }
 
+/*
+ * Whoever reads the log may have stopped: then lines are lost, and counted, rather than waited for.
+ * A pipe that poll(2) calls writable has room for PIPE_BUF bytes, more than any line has.
+ */
+static void write_line(const char *line, size_t n_bytes) {
+        static unsigned n_lost;
+        struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+        if (poll(&out, 1, 0) != 1) {
+                n_lost++;
+                return;
+        }
+
+        (void) !write(STDERR_FILENO, line, n_bytes);
+        if (n_lost > 0 && poll(&out, 1, 0) == 1) {
+                (void) dprintf(STDERR_FILENO, "%u lines of the log were lost before this one\n",
+                               n_lost);
+                n_lost = 0;
+        }
+}
+
 static _printf_(3, 0) void log_write(int level, int error, const char *format, va_list args) {
         char line[LINE_MAX_BYTES];
         size_t used = 0;
@@ -80,7 +102,7 @@ static _printf_(3, 0) void log_write(int level, int error, const char *format, v
                 used = sizeof(line) - 1;
         line[used++] = '\n';
 
-        (void) !write(STDERR_FILENO, line, used);
+        write_line(line, used);
         errno = saved;
 }
 
