@@ -311,23 +311,34 @@ static int port_is_free(uint16_t port, port_filter_t is_allowed, void *userdata)
         return r < 0 ? r : r == 0;
 }
 
+/* The ports that are ours to give, numbered from 0: those below the ephemeral range, then above. */
+static unsigned candidate(const PortRange *ephemeral, unsigned n) {
+        unsigned port = PORT_LOWEST + n;
+
+        return port < ephemeral->low ? port : port + ephemeral->high - ephemeral->low + 1;
+}
+
 int port_pick_free(uint16_t *ret, port_filter_t is_allowed, void *userdata) {
         PortRange ephemeral = { 0 };
-        unsigned start, n_ports = PORT_HIGHEST - PORT_LOWEST + 1;
+        unsigned start, n_candidates;
         int r;
 
         r = ephemeral_range_read(&ephemeral);
         if (r < 0)
                 return r;
-        /* Two supervisors that start at once should not look at the same ports in turn. */
+        if (ephemeral.low < PORT_LOWEST)
+                ephemeral.low = PORT_LOWEST;
+        n_candidates = PORT_HIGHEST - PORT_LOWEST - (ephemeral.high - ephemeral.low);
+
+        /*
+         * Two supervisors that start at once should not look at the same ports in turn: so each
+         * candidate is as likely as any other, the first one above the range too.
+         */
         if (getrandom(&start, sizeof(start), 0) != (ssize_t) sizeof(start))
                 return -errno;
 
-        for (unsigned i = 0; i < n_ports; i++) {
-                unsigned port = PORT_LOWEST + (start % n_ports + i) % n_ports;
-
-                if (port >= ephemeral.low && port <= ephemeral.high)
-                        continue;
+        for (unsigned i = 0; i < n_candidates; i++) {
+                unsigned port = candidate(&ephemeral, (start % n_candidates + i) % n_candidates);
 
                 r = port_is_free((uint16_t) port, is_allowed, userdata);
                 if (r < 0)

@@ -261,6 +261,19 @@ START_TEST(what_browsers_refuse_is_not_picked) {
 }
 END_TEST
 
+/* Where two supervisors pick at once, the port above the ephemeral range is no favourite. */
+START_TEST(no_port_is_picked_more_often_than_others) {
+        static unsigned n_picked[UINT16_MAX + 1];
+
+        for (int i = 0; i < 500; i++) {
+                uint16_t port;
+
+                ck_assert_int_eq(port_pick_free(&port, NULL, NULL), 0);
+                ck_assert_uint_lt(++n_picked[port], 10);
+        }
+}
+END_TEST
+
 TEST_MAIN("ports",
           NULL,
           NULL,
@@ -272,4 +285,5 @@ TEST_MAIN("ports",
           a_picked_port_can_be_had_and_is_not_ephemeral,
           the_filter_has_the_last_word,
           what_is_taken_in_any_way_is_not_picked,
-          what_browsers_refuse_is_not_picked)
+          what_browsers_refuse_is_not_picked,
+          no_port_is_picked_more_often_than_others)
