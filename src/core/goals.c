@@ -8,8 +8,6 @@
  * app_settle() keeps up to date in each lifecycle.
  */
 
-#include <string.h>
-
 #include "core/goals.h"
 #include "core/holds.h"
 #include "core/supervisor.h"

@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/goals.h"
 #include "core/supervisor.h"

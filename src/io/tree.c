@@ -376,10 +376,6 @@ int tree_kill(Tree *tree) {
         return tree->cgroup ? cgroup_kill(tree->cgroup) : 0;
 }
 
-pid_t tree_main_pid(const Tree *tree) {
-        return tree->main_pid;
-}
-
 int tree_list_pids(const Tree *tree, pid_t **ret) {
         _cleanup_(pid_list_done) PidList list = { 0 };
         int r;

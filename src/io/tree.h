@@ -66,8 +66,6 @@ int tree_signal_all(Tree *tree, int signal);
 /* One round of SIGKILL; to be repeated until on_emptied. */
 int tree_kill(Tree *tree);
 
-pid_t tree_main_pid(const Tree *tree); /* 0: none */
-
 /* Processes of the tree right now: the number of them, and a new array. */
 int tree_list_pids(const Tree *tree, pid_t **ret);
 
