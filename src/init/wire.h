@@ -18,14 +18,16 @@
 
 #include "util/macro.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
+#define WIRE_VERSION_WITHOUT_TABLE 1 /* such a keeper ends everything with its brain */
 #define WIRE_SLOTS_MAX 1024
-#define WIRE_FDS_MAX 5
+#define WIRE_HOLDERS_MAX 256
+#define WIRE_FDS_MAX 8
 #define WIRE_BRAIN_FD 3 /* the brain finds its end of the socket here */
 
 typedef enum WireKind {
         /* The keeper's. Those of a slot carry its generation. */
-        WIRE_HELLO = 1,   /* version; the first message to every brain */
+        WIRE_HELLO = 1,   /* version, flags; the first to every brain. Descriptor: the ledger */
         WIRE_FORKED,      /* pid; descriptor: pidfd */
         WIRE_GUARDIAN,    /* pid; descriptor: the brain's end of the guardian's pair */
         WIRE_FORK_FAILED, /* error: there is no process and no entry */
@@ -35,16 +37,54 @@ typedef enum WireKind {
 
         /* The brain's. */
         WIRE_SPAWN,       /* flags; descriptors: payload, stdout, stderr, then as flags say */
-        WIRE_ACKNOWLEDGE, /* the exit was taken: drop the entry */
+        WIRE_ACKNOWLEDGE, /* the exit was taken: drop the entry. A later SPAWN says the same */
         WIRE_RELEASE,     /* the slot is given back: its generations mean nothing any more */
         WIRE_READY,       /* tell whoever started the keeper */
         WIRE_KILL,        /* to a guardian: kill to the last */
+
+        /* The keeper's, since version 2: the table, between HELLO and TABLE_END. */
+        WIRE_ENTRY,     /* all that is known of a slot: flags, pid, error, code, status */
+        WIRE_HOLDER,    /* slot: its index; descriptor: pidfd */
+        WIRE_TABLE_END, /* what follows is news */
+        WIRE_PING,      /* to be answered by ALIVE within a minute */
+
+        /* The brain's, since version 2. */
+        WIRE_KEEP_MEMORY, /* of a slot, until RELEASE; descriptor: the memfd of its output */
+        WIRE_KEEP_HOLDER, /* slot: its index, descriptor: pidfd; in place of the former one */
+        WIRE_DROP_HOLDER, /* slot: its index */
+        WIRE_KEEP_LEDGER, /* descriptor: in place of the former one */
+        WIRE_UPGRADE,     /* a SIGHUP reached me: start what is on disk now in my place */
+        WIRE_ALIVE,
+        WIRE_RESEND, /* to a guardian: all that is known, once more */
 } WireKind;
+
+/* Flags of HELLO. */
+enum {
+        WIRE_HELLO_FIRST = 1 << 0, /* no brain of this keeper was ready before */
+        WIRE_HELLO_SAFE = 1 << 1,  /* too many died: adopt, answer, stop, start nothing (D2) */
+};
 
 /* Optional descriptors of SPAWN, in this order. */
 enum {
         WIRE_SPAWN_STDIN = 1 << 0,  /* else /dev/null */
         WIRE_SPAWN_CGROUP = 1 << 1, /* directory to be born in, else under a guardian */
+        WIRE_SPAWN_KEEP = 1 << 2,   /* two: where stdout and stderr are read, for the next brain */
+};
+
+/*
+ * Flags of ENTRY. Its generation is that of the last SPAWN that was obeyed, 0: none. Descriptors,
+ * in this order, where flags say so: pidfd of the main, or the brain's end of the guardian's pair;
+ * the reading ends of stdout and stderr; the memory of the output.
+ */
+enum {
+        WIRE_ENTRY_GUARDED = 1 << 0, /* pid and end are the guardian's, the main's come from it */
+        WIRE_ENTRY_THERE = 1 << 1,   /* spawned and not acknowledged yet */
+        WIRE_ENTRY_EXEC = 1 << 2,    /* the exec has come to something: error */
+        WIRE_ENTRY_ENDED = 1 << 3,   /* code, status */
+        WIRE_ENTRY_REFUSED = 1 << 4, /* a SPAWN failed and that was not told: as FORK_FAILED */
+        WIRE_ENTRY_MAIN_FD = 1 << 5, /* one descriptor */
+        WIRE_ENTRY_OUTPUT = 1 << 6,  /* two descriptors */
+        WIRE_ENTRY_MEMORY = 1 << 7,  /* one descriptor */
 };
 
 typedef struct WireMessage {

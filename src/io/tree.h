@@ -28,6 +28,8 @@ typedef struct SpawnSpec {
         int stdin_fd;                  /* -1: /dev/null */
         int stdout_fd;
         int stderr_fd;
+        int kept_stdout_fd; /* their reading ends, which the keeper keeps for the next brain */
+        int kept_stderr_fd;
 } SpawnSpec;
 
 /* News, each at most once a generation, in this order, always from the event loop. */
@@ -51,6 +53,42 @@ int tree_new(Tree **ret,
              const char *name,
              const TreeObserver *observer,
              void *userdata);
+
+/*
+ * Takes up the slot that an earlier brain had for this sidecar, with whatever of this generation
+ * is there. Nothing is told before tree_resume(). -ENOENT: the keeper has nothing of that slot,
+ * -EBUSY: it is somebody else's; then there is no Tree.
+ */
+int tree_adopt(Tree **ret,
+               KeeperClient *client,
+               const char *name,
+               uint32_t slot,
+               uint64_t generation,
+               const TreeObserver *observer,
+               void *userdata);
+
+/* What was kept with it, the caller's now; -1: none. Before tree_resume(). */
+typedef struct TreeKept {
+        int stdout_fd;
+        int stderr_fd;
+        int memory_fd;
+} TreeKept;
+void tree_take_kept(Tree *tree, TreeKept *ret);
+
+/*
+ * Tells the observer all that is known of the generation by now, from the beginning and in the
+ * usual order, whether or not it was told to an earlier brain. 0: the keeper never heard of this
+ * generation, or has forgotten it (its end was acknowledged), and nothing is told; else 1. News
+ * of what a guardian has comes later, from the loop.
+ */
+int tree_resume(Tree *tree);
+
+/* The place by which an adoption finds it. */
+uint32_t tree_slot(const Tree *tree);
+
+/* The memory of its output, which the keeper keeps from now on; borrowed. */
+int tree_keep_memory(Tree *tree, int memory_fd);
+
 /* Only of an empty tree, or when the daemon ends; gives the slot and the cgroup back. */
 Tree *tree_free(Tree *tree);
 DEFINE_CLEANUP(Tree, tree_free);
