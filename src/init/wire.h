@@ -74,17 +74,17 @@ enum {
 /*
  * Flags of ENTRY. Its generation is that of the last SPAWN that was obeyed, 0: none. Descriptors,
  * in this order, where flags say so: pidfd of the main, or the brain's end of the guardian's pair;
- * the reading ends of stdout and stderr; the memory of the output.
+ * the reading ends of stdout and stderr; the memory of the output. A SPAWN that failed is not
+ * among it: whoever wants that generation orders it again.
  */
 enum {
         WIRE_ENTRY_GUARDED = 1 << 0, /* pid and end are the guardian's, the main's come from it */
         WIRE_ENTRY_THERE = 1 << 1,   /* spawned and not acknowledged yet */
         WIRE_ENTRY_EXEC = 1 << 2,    /* the exec has come to something: error */
         WIRE_ENTRY_ENDED = 1 << 3,   /* code, status */
-        WIRE_ENTRY_REFUSED = 1 << 4, /* a SPAWN failed and that was not told: as FORK_FAILED */
-        WIRE_ENTRY_MAIN_FD = 1 << 5, /* one descriptor */
-        WIRE_ENTRY_OUTPUT = 1 << 6,  /* two descriptors */
-        WIRE_ENTRY_MEMORY = 1 << 7,  /* one descriptor */
+        WIRE_ENTRY_MAIN_FD = 1 << 4, /* one descriptor */
+        WIRE_ENTRY_OUTPUT = 1 << 5,  /* two descriptors */
+        WIRE_ENTRY_MEMORY = 1 << 6,  /* one descriptor */
 };
 
 typedef struct WireMessage {
