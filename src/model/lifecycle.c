@@ -33,6 +33,12 @@ void lifecycle_init(Lifecycle *l, const SidecarSpec *spec, uint64_t first_genera
         };
 }
 
+void lifecycle_on_adopted(Lifecycle *l, const SidecarSpec *spec, uint64_t now) {
+        l->spec = spec;
+        l->probing = false;
+        l->probe_at = now;
+}
+
 static bool has_probe(const Lifecycle *l) {
         return l->spec->readiness.kind != PROBE_NONE;
 }
@@ -383,6 +389,15 @@ void lifecycle_on_empty(Lifecycle *l) {
         l->killed_at = 0;
         if (l->goal == GOAL_DOWN)
                 l->failed = false;
+}
+
+void lifecycle_on_never_spawned(Lifecycle *l) {
+        if (l->process != PROCESS_REQUESTED)
+                return;
+
+        l->process = PROCESS_GONE;
+        lifecycle_on_empty(l);
+        l->next_generation = l->generation;
 }
 
 static bool is_late(const Lifecycle *l, uint64_t now) {

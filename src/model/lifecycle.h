@@ -127,6 +127,17 @@ typedef struct Step {
 /* first_generation: the number that the first start gets; not 0. */
 void lifecycle_init(Lifecycle *l, const SidecarSpec *spec, uint64_t first_generation);
 
+/*
+ * These facts were another brain's, who died; spec is again what their spec was. What was under
+ * way in that brain alone, a probe, is not any more.
+ */
+void lifecycle_on_adopted(Lifecycle *l, const SidecarSpec *spec, uint64_t now);
+/*
+ * ... who died before its order to spawn had reached anybody: the same generation may be spawned
+ * again.
+ */
+void lifecycle_on_never_spawned(Lifecycle *l);
+
 Step lifecycle_next(const Lifecycle *l, uint64_t now);
 
 /* Wishes. lifecycle_restart() of what is down starts it. stop_code says on whose account. */
