@@ -18,8 +18,12 @@
  */
 int app_select(const App *app, char *const *names, char ***ret);
 
-/* Wants them up, or down. What is not there is left out. -ESHUTDOWN: the daemon is ending. */
+/*
+ * Wants them up, or down. What is not there is left out. Errors of supervisor_check_starts(), if
+ * any is to be up. app_change() does both at once, so that no brain dies between the two.
+ */
 int app_start(App *app, char *const *names);
+int app_change(App *app, char *const *up, char *const *down, ReasonCode on_whose_account);
 /*
  * The same for one of them: what it depends on comes first, unless that is there already or, with
  * no_deps, is not to be asked for. *ret: the generation it gets.

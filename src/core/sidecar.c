@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "core/goals.h"
+#include "core/records.h"
 #include "core/sidecar.h"
 #include "core/supervisor.h"
 #include "model/reason.h"
@@ -121,7 +122,7 @@ static uint64_t note_status(Sidecar *s) {
 }
 
 static void announce(Sidecar *s, const Step *step) {
-        uint64_t now = clock_realtime_usec();
+        uint64_t now = clock_realtime_usec(), seq;
 
         s->changed_at_usec = now;
         if (step->sub_state == SUB_STATE_READY && step->status != s->life.status)
@@ -132,7 +133,13 @@ static void announce(Sidecar *s, const Step *step) {
 
         log_status(s, step);
         lifecycle_did_announce(&s->life, step);
-        s->supervisor->observer->on_status(s, note_status(s), s->supervisor->observer_userdata);
+
+        /* That it was told and the event of it are one: a successor tells it once. */
+        records_begin(s->supervisor->records);
+        seq = note_status(s);
+        record_sidecar(s);
+        records_commit(s->supervisor->records);
+        s->supervisor->observer->on_status(s, seq, s->supervisor->observer_userdata);
 }
 
 /* Another process may answer elsewhere. */
@@ -234,6 +241,7 @@ void sidecar_converge(Sidecar *s) {
         if (r < 0)
                 (void) log_error_errno(r, "[%s] cannot be timed", sidecar_name(s));
 
+        record_sidecar(s);
         tell_changed(s);
         app_settle(s->app);
         if (sidecar_is_gone(s))
@@ -276,6 +284,10 @@ static void on_fork_failed(void *userdata, int error) {
 static void on_exec(void *userdata, int error) {
         Sidecar *s = userdata;
 
+        /* An earlier brain has had this. */
+        if (s->life.process != PROCESS_FORKED)
+                return;
+
         if (error != 0) {
                 on_no_start(s, error);
                 return;
@@ -298,12 +310,16 @@ static void log_exit(const Sidecar *s, int code, int status) {
 static void on_exited(void *userdata, int code, int status) {
         Sidecar *s = userdata;
 
+        /* An earlier brain has had this end. */
+        s->main_pid = 0;
+        if (s->life.process == PROCESS_GONE || s->life.process == PROCESS_NONE)
+                return;
+
         /* Its last words come first: what it wrote before its end is read before that is told. */
         output_drain(s->output);
         s->probe = probe_free(s->probe);
         log_exit(s, code, status);
 
-        s->main_pid = 0;
         s->exit_is_news = true;
         s->exit_dumped_core = code == CLD_DUMPED;
         s->exit_code = code == CLD_EXITED ? status : -1;
@@ -321,7 +337,7 @@ static void on_emptied(void *userdata) {
         sidecar_converge(s);
 }
 
-static const TreeObserver tree_observer = {
+const TreeObserver sidecar_tree_observer = {
         .on_forked = on_forked,
         .on_fork_failed = on_fork_failed,
         .on_exec = on_exec,
@@ -345,6 +361,16 @@ static void on_lines(uint64_t first, void *userdata) {
                 log_lines(s, first);
 
         s->supervisor->observer->on_log(s, s->supervisor->observer_userdata);
+}
+
+static void on_memory(int memory_fd, void *userdata) {
+        const Sidecar *s = userdata;
+        int r;
+
+        r = tree_keep_memory(s->tree, memory_fd);
+        if (r < 0)
+                (void) log_warning_errno(r, "[%s] its output would not survive this daemon",
+                                         sidecar_name(s));
 }
 
 static void on_room(void *userdata) {
@@ -381,12 +407,13 @@ static int open_logs(Sidecar *s) {
         if (r >= 0)
                 r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
         if (r >= 0)
-                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines, s);
+                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines,
+                               on_memory, s);
 
         return r;
 }
 
-int sidecar_new(Sidecar **ret, Supervisor *supervisor, App *app, SidecarSpec *spec) {
+int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec) {
         _cleanup_(sidecar_freep) Sidecar *s = NULL;
         int r;
 
@@ -394,7 +421,7 @@ int sidecar_new(Sidecar **ret, Supervisor *supervisor, App *app, SidecarSpec *sp
         if (!s)
                 return -ENOMEM;
 
-        s->supervisor = supervisor;
+        s->supervisor = app->supervisor;
         s->app = app;
         s->spec = sidecar_spec_ref(spec);
         s->exit_code = -1;
@@ -402,8 +429,21 @@ int sidecar_new(Sidecar **ret, Supervisor *supervisor, App *app, SidecarSpec *sp
         lifecycle_init(&s->life, s->spec, s->changed_at_usec);
 
         r = open_logs(s);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+int sidecar_new(Sidecar **ret, App *app, SidecarSpec *spec) {
+        _cleanup_(sidecar_freep) Sidecar *s = NULL;
+        int r;
+
+        r = sidecar_make(&s, app, spec);
         if (r >= 0)
-                r = tree_new(&s->tree, supervisor->keeper, spec->name, &tree_observer, s);
+                r = tree_new(&s->tree, app->supervisor->keeper, spec->name, &sidecar_tree_observer,
+                             s);
         if (r < 0)
                 return r;
 
@@ -457,19 +497,35 @@ void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
         sidecar_converge(s);
 }
 
-int sidecar_start(Sidecar *s, uint64_t *ret) {
-        if (s->supervisor->shutting_down)
-                return -ESHUTDOWN;
-
+void sidecar_want_up(Sidecar *s) {
         lifecycle_start(&s->life);
+        record_sidecar(s);
+}
+
+void sidecar_want_down(Sidecar *s, ReasonCode on_whose_account, bool kill) {
+        lifecycle_stop(&s->life, on_whose_account, kill);
+        record_sidecar(s);
+}
+
+int sidecar_start(Sidecar *s, uint64_t *ret) {
+        int r;
+
+        r = supervisor_check_starts(s->supervisor);
+        if (r < 0)
+                return r;
+
+        sidecar_want_up(s);
         *ret = lifecycle_promised_generation(&s->life);
         sidecar_converge(s);
         return 0;
 }
 
 int sidecar_restart(Sidecar *s, uint64_t *ret) {
-        if (s->supervisor->shutting_down)
-                return -ESHUTDOWN;
+        int r;
+
+        r = supervisor_check_starts(s->supervisor);
+        if (r < 0)
+                return r;
 
         lifecycle_restart(&s->life);
         *ret = lifecycle_promised_generation(&s->life);
@@ -484,6 +540,6 @@ uint64_t sidecar_wanted_generation(const Sidecar *s) {
 }
 
 void sidecar_stop(Sidecar *s, ReasonCode on_whose_account, bool kill) {
-        lifecycle_stop(&s->life, on_whose_account, kill);
+        sidecar_want_down(s, on_whose_account, kill);
         sidecar_converge(s);
 }

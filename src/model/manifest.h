@@ -93,7 +93,7 @@ typedef struct ManifestSource {
         char *path; /* as given to manifest_parse() */
         char *text;
         size_t n_bytes;
-        uint64_t number;      /* by which records refer to it; 0: none does. Core's, as is the next */
+        uint64_t number; /* by which records refer to it; 0: none does. Core's, as is the next */
         uint64_t recorded_in; /* the ledger that has it */
 } ManifestSource;
 

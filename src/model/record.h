@@ -45,6 +45,7 @@ typedef struct RecordBuffer {
 } RecordBuffer;
 
 void record_buffer_done(RecordBuffer *buffer);
+int record_buffer_append(RecordBuffer *buffer, const void *bytes, size_t n_bytes);
 
 /* Adds the fields of an object to what is in the buffer. -ENOMEM: nothing was added. */
 int record_encode(RecordBuffer *buffer, const RecordField *fields, const void *object);
@@ -55,3 +56,6 @@ int record_encode(RecordBuffer *buffer, const RecordField *fields, const void *o
  * freed, and the object is zero where they were.
  */
 int record_decode(const char *bytes, size_t n_bytes, const RecordField *fields, void *object);
+
+/* Frees the strings of an object that was decoded. */
+void record_done(const RecordField *fields, void *object);
