@@ -16,6 +16,7 @@
 #include "bus/server.h"
 #include "bus/sidecar-object.h"
 #include "bus/waiter.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
 #include "util/log.h"
 #include "util/strv.h"
@@ -279,6 +280,7 @@ static void on_name_is_ours(Server *server) {
                 return;
 
         server->has_name = true;
+        CRASHPOINT("name-ours");
         log_info("Ready, as %s on the session bus", BUS_NAME);
         supervisor_note_bus_there(server->supervisor);
         (void) keeper_client_send_ready(server->supervisor->keeper);

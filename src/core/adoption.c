@@ -15,6 +15,7 @@
 #include "core/records.h"
 #include "io/ledger-file.h"
 #include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -218,6 +219,7 @@ int supervisor_adopt(Supervisor *supervisor) {
         if (r < 0)
                 return r;
 
+        CRASHPOINT("adopt-ledger-read");
         records_attach(supervisor->records, ledger, adoption.past.last_manifest);
         supervisor->is_safe_mode = keeper_client_is_safe_mode(supervisor->keeper);
         supervisor->shutdown_until = adoption.past.supervisor.shutdown_until;
@@ -228,7 +230,9 @@ int supervisor_adopt(Supervisor *supervisor) {
         if (r < 0)
                 return r;
 
+        CRASHPOINT("adopt-taken");
         n = resume_all(supervisor);
+        CRASHPOINT("adopt-resumed");
         keeper_client_end_unclaimed(supervisor->keeper);
         if (!keeper_client_is_first(supervisor->keeper))
                 tell(supervisor, n);

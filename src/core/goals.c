@@ -14,6 +14,7 @@
 #include "core/supervisor.h"
 #include "model/dependency.h"
 #include "model/mode.h"
+#include "util/crashpoint.h"
 #include "util/strv.h"
 
 int app_select(const App *app, char *const *names, char ***ret) {
@@ -40,9 +41,12 @@ static void app_converge(App *app) {
 static void do_wanted(App *app) {
         Records *records = app->supervisor->records;
 
+        CRASHPOINT("goals-decided");
         records_commit(records);
         (void) records_flush(records);
+        CRASHPOINT("goals-recorded");
         app_converge(app);
+        CRASHPOINT("goals-begun");
 }
 
 static void want_up(const App *app, char *const *names) {
@@ -206,7 +210,9 @@ static void tell_mode(App *app, ModeResult result) {
         records_begin(supervisor->records);
         record_app(app);
         (void) supervisor_add_event(app->supervisor, &event);
+        CRASHPOINT("mode-decided");
         records_commit(supervisor->records);
+        CRASHPOINT("mode-recorded");
         supervisor->observer->on_mode(app, supervisor->observer_userdata);
 }
 

@@ -16,6 +16,7 @@
 #include "core/records.h"
 #include "core/supervisor.h"
 #include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -161,6 +162,7 @@ static void end_hold(Hold *hold) {
         r = list_held(app, &before);
         records_begin(records);
         forget_hold(hold);
+        CRASHPOINT("hold-forgotten");
         note(hold, EVENT_RELEASED);
         hold_free(hold);
 
@@ -196,6 +198,7 @@ static void expire(Hold *hold) {
         if (hold->linger_until == 0 && hold->linger_usec > 0) {
                 hold->linger_until = clock_monotonic_usec() + hold->linger_usec;
                 record_hold(hold);
+                CRASHPOINT("linger-recorded");
         }
         if (hold->linger_until == 0 ||
             sd_event_add_time(hold->supervisor->event, &hold->linger, CLOCK_MONOTONIC,
@@ -340,12 +343,14 @@ int hold_app(App *app, const HoldSpec *spec) {
         if (r < 0)
                 (void) log_warning_errno(r, "%s: its hold would not survive this daemon", app->id);
 
+        CRASHPOINT("hold-kept");
         hold->pidfd = spec->pidfd;
         supervisor->holds[supervisor->n_holds++] = hold;
         record_hold(hold);
         note(TAKE_PTR(hold), EVENT_HELD);
         r = follow_holds(app, before);
         records_commit(supervisor->records);
+        CRASHPOINT("hold-done");
         end_lingering(app);
         return r;
 }

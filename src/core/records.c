@@ -14,6 +14,7 @@
 
 #include "core/records.h"
 #include "io/ledger-file.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
 #include "util/log.h"
 #include "util/strv.h"
@@ -87,8 +88,10 @@ int records_flush(Records *records) {
         if (!records->ledger || records->batch.n_bytes == 0)
                 return 0;
 
+        CRASHPOINT("record-unwritten");
         r = ledger_file_append(records->ledger, RECORD_BATCH, records->batch.bytes,
                                records->batch.n_bytes);
+        CRASHPOINT("record-written");
         records->batch.n_bytes = 0;
         if (r < 0) {
                 (void) log_warning_errno(r, "Cannot write down what was decided");
@@ -350,6 +353,7 @@ static int write_all(LedgerFile *fresh, void *userdata) {
 static int keep(int fd, void *userdata) {
         const Records *records = userdata;
 
+        CRASHPOINT("rewrite-written");
         return keeper_client_keep_ledger(records->supervisor->keeper, fd);
 }
 
@@ -360,7 +364,9 @@ static int on_rewrite(sd_event_source *source _unused_, uint64_t usec _unused_, 
         /* Either way what was recorded in the last epoch is not known to be in this one. */
         records->epoch++;
         records->batch.n_bytes = 0;
+        CRASHPOINT("rewrite-begun");
         r = ledger_file_rewrite(records->ledger, write_all, keep, records);
+        CRASHPOINT("rewrite-done");
         if (r >= 0)
                 return 0;
 

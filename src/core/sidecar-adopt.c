@@ -13,6 +13,7 @@
 #include "core/sidecar.h"
 #include "core/supervisor.h"
 #include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -145,6 +146,7 @@ bool sidecar_resume(Sidecar *s) {
                 (void) log_warning_errno(r, "[%s] what it has written before is lost",
                                          sidecar_name(s));
 
+        CRASHPOINT("adopt-output-taken");
         if (generation != 0 && tree_resume(s->tree) == 0)
                 on_nothing_there(s);
 

@@ -20,6 +20,7 @@
 #include "io/ports.h"
 #include "model/program.h"
 #include "model/template.h"
+#include "util/crashpoint.h"
 #include "util/mkdir.h"
 #include "util/strv.h"
 #include "util/xdg.h"
@@ -337,9 +338,12 @@ static int spawn(Launch *launch) {
 
         /* Before anybody is asked for it: whoever comes after us must know that it is wanted. */
         record_sidecar(s);
+        CRASHPOINT("spawn-made-ready");
         r = records_flush(s->supervisor->records);
+        CRASHPOINT("spawn-recorded");
         if (r >= 0)
                 r = tree_spawn(s->tree, &spec);
+        CRASHPOINT("spawn-sent");
         if (r < 0)
                 output_close(s->output);
 

@@ -19,6 +19,7 @@
 #include "core/supervisor.h"
 #include "model/reason.h"
 #include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/log.h"
 #include "util/signal-name.h"
 #include "util/strv.h"
@@ -138,7 +139,9 @@ static void announce(Sidecar *s, const Step *step) {
         records_begin(s->supervisor->records);
         seq = note_status(s);
         record_sidecar(s);
+        CRASHPOINT("status-decided");
         records_commit(s->supervisor->records);
+        CRASHPOINT("status-recorded");
         s->supervisor->observer->on_status(s, seq, s->supervisor->observer_userdata);
 }
 
@@ -153,6 +156,7 @@ static void do_spawn(Sidecar *s) {
         bool permanent = false;
         uint64_t now = clock_monotonic_usec();
 
+        CRASHPOINT("spawn-decided");
         sidecar_spec_unref(s->running);
         s->running = sidecar_spec_ref(s->spec);
         lifecycle_did_spawn(&s->life, s->running, now);
@@ -177,6 +181,7 @@ static void do_end_step(Sidecar *s, StepKind kind) {
         if (r < 0 && r != -ESRCH)
                 (void) log_warning_errno(r, "[%s] a step of ending it failed", sidecar_name(s));
 
+        CRASHPOINT("end-step-done");
         lifecycle_did_end_step(&s->life, kind, clock_monotonic_usec());
         if (lifecycle_is_unkillable(&s->life, clock_monotonic_usec()) && !s->unkillable_was_told) {
                 s->unkillable_was_told = true;
@@ -251,6 +256,7 @@ void sidecar_converge(Sidecar *s) {
 static void on_forked(void *userdata, pid_t pid) {
         Sidecar *s = userdata;
 
+        CRASHPOINT("forked-told");
         s->main_pid = pid;
         lifecycle_on_forked(&s->life, clock_monotonic_usec());
         sidecar_converge(s);
@@ -293,8 +299,10 @@ static void on_exec(void *userdata, int error) {
                 return;
         }
 
+        CRASHPOINT("exec-told");
         lifecycle_on_exec(&s->life, clock_monotonic_usec());
         sidecar_converge(s);
+        CRASHPOINT("exec-noted");
 }
 
 /* The line and its form are promised (contract G5). */
@@ -316,7 +324,9 @@ static void on_exited(void *userdata, int code, int status) {
                 return;
 
         /* Its last words come first: what it wrote before its end is read before that is told. */
+        CRASHPOINT("exit-told");
         output_drain(s->output);
+        CRASHPOINT("exit-drained");
         s->probe = probe_free(s->probe);
         log_exit(s, code, status);
 
@@ -326,15 +336,18 @@ static void on_exited(void *userdata, int code, int status) {
         s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
         lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), roll());
         sidecar_converge(s);
+        CRASHPOINT("exit-noted");
 }
 
 static void on_emptied(void *userdata) {
         Sidecar *s = userdata;
 
+        CRASHPOINT("empty-told");
         output_close(s->output);
         s->unkillable_was_told = false;
         lifecycle_on_empty(&s->life);
         sidecar_converge(s);
+        CRASHPOINT("empty-noted");
 }
 
 const TreeObserver sidecar_tree_observer = {
@@ -499,7 +512,9 @@ void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
 
 void sidecar_want_up(Sidecar *s) {
         lifecycle_start(&s->life);
+        CRASHPOINT("wish-made");
         record_sidecar(s);
+        CRASHPOINT("wish-recorded");
 }
 
 void sidecar_want_down(Sidecar *s, ReasonCode on_whose_account, bool kill) {

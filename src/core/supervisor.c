@@ -17,6 +17,7 @@
 #include "core/supervisor.h"
 #include "io/manifest-file.h"
 #include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
 #include "util/log.h"
 #include "util/strv.h"
@@ -288,7 +289,9 @@ void supervisor_shut_down(Supervisor *supervisor) {
         }
         (void) sd_event_add_time(supervisor->event, &supervisor->shutdown_timer, CLOCK_MONOTONIC,
                                  supervisor->shutdown_until, 0, on_shutdown_limit, supervisor);
+        CRASHPOINT("shutdown-recorded");
         stop_all(supervisor, false);
+        CRASHPOINT("shutdown-begun");
         if (!anything_is_left(supervisor))
                 (void) sd_event_exit(supervisor->event, 0);
 }

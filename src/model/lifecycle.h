@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "model/manifest.h"
+#include "model/record.h"
 #include "model/status.h"
 
 /* What is wanted. */
@@ -126,6 +127,9 @@ typedef struct Step {
 
 /* first_generation: the number that the first start gets; not 0. */
 void lifecycle_init(Lifecycle *l, const SidecarSpec *spec, uint64_t first_generation);
+
+/* Of a Lifecycle, less `spec` and what lifecycle_on_adopted() sets. */
+extern const RecordField lifecycle_fields[];
 
 /*
  * These facts were another brain's, who died; spec is again what their spec was. What was under

@@ -34,8 +34,12 @@ typedef struct RecordField {
         const struct RecordField *fields; /* of FIELD_STRUCT; ended by a tag of 0 */
 } RecordField;
 
+#define RECORD_FIELD(tag, object, member, type) \
+        { (tag), (type), offsetof(object, member), NULL }
+#define RECORD_STRUCT(tag, object, member, fields) \
+        { (tag), FIELD_STRUCT, offsetof(object, member), (fields) }
 #define RECORD_END \
-        { .tag = 0 }
+        { 0, FIELD_BOOL, 0, NULL }
 
 /* Bytes that grow; all zero: empty. */
 typedef struct RecordBuffer {

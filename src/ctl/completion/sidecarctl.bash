@@ -43,6 +43,10 @@ _sidecarctl() {
                 [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
         elif [[ -z $verb ]]; then
                 COMPREPLY=($(compgen -W "$verbs" -- "$cur"))
+        elif [[ $verb == daemon ]]; then
+                COMPREPLY=($(compgen -W upgrade -- "$cur"))
+        elif [[ $verb == daemon ]]; then
+                COMPREPLY=($(compgen -W upgrade -- "$cur"))
         elif [[ $verb == check ]]; then
                 COMPREPLY=($(compgen -f -X '!*.json' -- "$cur") $(compgen -d -- "$cur"))
         elif [[ $verb == kill ]]; then
