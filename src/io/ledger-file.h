@@ -26,10 +26,13 @@ int ledger_file_open(LedgerFile **ret, int fd, ledger_record_handler_t handler, 
 LedgerFile *ledger_file_free(LedgerFile *ledger);
 DEFINE_CLEANUP(LedgerFile, ledger_file_free);
 
-/* It is whole when this returns 0. Negative errno: nothing of it will be read. */
+/* It is whole when this returns 0. Negative errno (-EMSGSIZE: too long): none of it is read. */
 int ledger_file_append(LedgerFile *ledger, uint32_t kind, const char *payload, size_t n_bytes);
 
-/* It has grown to more than the greater of 256 KiB and four times what was live. */
+/*
+ * It has grown to more than the greater of 256 KiB and four times what was live when it was last
+ * written anew. After opening nothing is known of that: 256 KiB.
+ */
 bool ledger_file_is_overgrown(const LedgerFile *ledger);
 
 /*

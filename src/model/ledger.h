@@ -23,7 +23,7 @@
 #define LEDGER_HEADER_BYTES 16u
 void ledger_make_header(char ret[static LEDGER_HEADER_BYTES]);
 
-/* Room for what goes before the payload of each record. */
+/* What goes before the payload of each record, which has LEDGER_RECORD_BYTES_MAX at most. */
 #define LEDGER_FRAME_BYTES 16u
 void ledger_make_frame(char ret[static LEDGER_FRAME_BYTES],
                        uint32_t kind,
@@ -38,8 +38,9 @@ typedef int (*ledger_record_handler_t)(uint32_t kind,
 
 /*
  * Tells every whole record in order. *ret_valid: how many bytes are worth keeping; what follows is
- * a torn record. -EPROTONOSUPPORT: another major version wrote it; -EBADMSG: that is no ledger;
- * else what the handler answered. No bytes at all are an empty ledger (*ret_valid 0).
+ * a torn record, or its header was torn (0). -EPROTONOSUPPORT: another major version wrote it;
+ * -EBADMSG: that is no ledger; else what the handler answered. No bytes at all are an empty ledger
+ * (*ret_valid 0).
  */
 int ledger_read(const char *bytes,
                 size_t n_bytes,
