@@ -61,7 +61,7 @@ static int buffer_reserve(RecordBuffer *buffer, size_t n_bytes) {
         return 0;
 }
 
-static int put_bytes(RecordBuffer *buffer, const void *bytes, size_t n_bytes) {
+int record_buffer_append(RecordBuffer *buffer, const void *bytes, size_t n_bytes) {
         int r = buffer_reserve(buffer, n_bytes);
 
         if (r < 0)
@@ -75,7 +75,7 @@ static int put_bytes(RecordBuffer *buffer, const void *bytes, size_t n_bytes) {
 static int put_u32(RecordBuffer *buffer, size_t number) {
         uint32_t u32 = (uint32_t) number;
 
-        return put_bytes(buffer, &u32, sizeof(u32));
+        return record_buffer_append(buffer, &u32, sizeof(u32));
 }
 
 static int put_strv(RecordBuffer *buffer, char *const *strv) {
@@ -87,7 +87,7 @@ static int put_strv(RecordBuffer *buffer, char *const *strv) {
                 if (r >= 0)
                         r = put_u32(buffer, n_bytes);
                 if (r >= 0)
-                        r = put_bytes(buffer, *text, n_bytes);
+                        r = record_buffer_append(buffer, *text, n_bytes);
                 if (r < 0)
                         return r;
         }
@@ -116,7 +116,7 @@ static int put_field(RecordBuffer *buffer, const RecordField *field, const void 
         const char *text;
         int r;
 
-        r = put_bytes(buffer, &field->tag, sizeof(field->tag));
+        r = record_buffer_append(buffer, &field->tag, sizeof(field->tag));
         if (r >= 0)
                 r = put_u32(buffer, 0);
         if (r < 0)
@@ -125,7 +125,7 @@ static int put_field(RecordBuffer *buffer, const RecordField *field, const void 
         switch (field->type) {
         case FIELD_STRING:
                 text = *(char *const *) value;
-                r = put_bytes(buffer, text, strlen(text));
+                r = record_buffer_append(buffer, text, strlen(text));
                 break;
         case FIELD_STRV:
                 r = put_strv(buffer, *(char **const *) value);
@@ -134,7 +134,7 @@ static int put_field(RecordBuffer *buffer, const RecordField *field, const void 
                 r = record_encode(buffer, field->fields, value);
                 break;
         default:
-                r = put_bytes(buffer, value, widths[field->type]);
+                r = record_buffer_append(buffer, value, widths[field->type]);
         }
         if (r < 0)
                 return r;
@@ -311,7 +311,7 @@ static int decode_fields(Cursor record, const RecordField *fields, void *object)
         return 0;
 }
 
-static void free_strings(const RecordField *fields, void *object) {
+void record_done(const RecordField *fields, void *object) {
         for (; fields->tag != 0; fields++) {
                 void *target = (char *) object + fields->offset;
 
@@ -321,7 +321,7 @@ static void free_strings(const RecordField *fields, void *object) {
                 } else if (fields->type == FIELD_STRV)
                         *(char ***) target = strv_free(*(char ***) target);
                 else if (fields->type == FIELD_STRUCT)
-                        free_strings(fields->fields, target);
+                        record_done(fields->fields, target);
         }
 }
 
@@ -329,6 +329,6 @@ int record_decode(const char *bytes, size_t n_bytes, const RecordField *fields, 
         int r = decode_fields((Cursor){ bytes, n_bytes }, fields, object);
 
         if (r < 0)
-                free_strings(fields, object);
+                record_done(fields, object);
         return r;
 }
