@@ -290,10 +290,6 @@ bool containment_has(const Containment *containment, pid_t pid) {
         return kernel_file_read(AT_FDCWD, path, text, sizeof(text)) >= 0 && strstr(text, within);
 }
 
-void containment_clear(const Containment *containment) {
-        (void) cgroup_dir_remove_below(containment->trees_fd);
-}
-
 void containment_close(Containment *containment) {
         if (containment->root_fd >= 0 &&
             kernel_file_write(containment->base_fd, "cgroup.procs", "0") >= 0 &&

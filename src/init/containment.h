@@ -51,8 +51,5 @@ bool containment_is_populated(const Containment *containment);
 /* Is this process in some tree? */
 bool containment_has(const Containment *containment, pid_t pid);
 
-/* Removes what is below trees/, which must be empty of processes. */
-void containment_clear(const Containment *containment);
-
 /* Moves this process back up and removes the subtree as far as that can be done. */
 void containment_close(Containment *containment);

@@ -29,8 +29,9 @@
 
 typedef struct Guardian {
         Entry entry;
+        GuardianFacts *facts;
         uint32_t slot;
-        int pair_fd; /* -1: the brain has gone */
+        int pair_fd; /* -1: of no use any more */
         int signal_fd;
         bool killing;
         bool empty;
@@ -63,8 +64,18 @@ int children_kill(bool (*is_spared)(pid_t pid, void *userdata), void *userdata) 
 static void read_exec_result(Guardian *g) {
         int error;
 
-        if (g->entry.exec_fd >= 0 && spawn_exec_result(g->entry.exec_fd, &error) >= 0)
-                entry_set_exec(&g->entry, error);
+        if (g->entry.exec_fd < 0 || spawn_exec_result(g->entry.exec_fd, &error) < 0)
+                return;
+        entry_set_exec(&g->entry, error);
+        g->facts->exec_error = error;
+        g->facts->has_exec = true;
+}
+
+static void note_main_end(Guardian *g, const siginfo_t *info) {
+        read_exec_result(g);
+        entry_set_ended(&g->entry, info->si_code, info->si_status);
+        g->facts->status = info->si_status;
+        g->facts->code = info->si_code;
 }
 
 /* Answers how many were reaped. */
@@ -80,10 +91,8 @@ static int reap(Guardian *g) {
                 }
                 if (info.si_pid == 0)
                         break;
-                if (g->entry.state == ENTRY_RUNNING && info.si_pid == g->entry.pid) {
-                        read_exec_result(g);
-                        entry_set_ended(&g->entry, info.si_code, info.si_status);
-                }
+                if (g->entry.state == ENTRY_RUNNING && info.si_pid == g->entry.pid)
+                        note_main_end(g, &info);
         }
         return n;
 }
@@ -111,6 +120,8 @@ static void read_orders(Guardian *g) {
                 }
                 wire_close_fds(fds, n_fds);
                 g->killing = g->killing || message.kind == WIRE_KILL;
+                if (message.kind == WIRE_RESEND)
+                        entry_tell_again(&g->entry);
         }
 }
 
@@ -133,11 +144,11 @@ static int turn(Guardian *g) {
                 kill_and_reap(g);
         if (g->pair_fd >= 0)
                 r = entry_send_news(&g->entry, g->slot, g->pair_fd);
-        if (r < 0 && r != -EAGAIN && r != -ETOOMANYREFS)
+        if (r < 0 && r != -EAGAIN && !wire_is_to_be_repeated(r))
                 g->pair_fd = safe_close(g->pair_fd);
         if (n_reaped == REAP_MAX)
                 return 0;
-        if (r == -ETOOMANYREFS)
+        if (wire_is_to_be_repeated(r))
                 return RETRY_MSEC;
         return g->killing && !g->empty ? KILL_PAUSE_MSEC : -1;
 }
@@ -219,11 +230,17 @@ int guardian_start(const Session *session,
                    const SpawnOrder *order,
                    uint32_t slot,
                    uint64_t generation,
+                   GuardianFacts *facts,
                    pid_t *ret_pid,
                    int *ret_brain_end) {
 
         _cleanup_close_ int own_end = -1, brain_end = -1;
-        Guardian guardian = { .entry = ENTRY_NONE, .slot = slot, .signal_fd = -1 };
+        Guardian guardian = {
+                .entry = ENTRY_NONE,
+                .facts = facts,
+                .slot = slot,
+                .signal_fd = -1,
+        };
         SpawnOrder own_order = *order;
         pid_t keeper = getpid(), pid;
         int pair[2];
@@ -233,6 +250,7 @@ int guardian_start(const Session *session,
         own_end = pair[0];
         brain_end = pair[1];
 
+        *facts = (GuardianFacts){ 0 };
         pid = fork();
         if (pid < 0)
                 return -errno;

@@ -12,6 +12,7 @@
  * it until the socket is writable.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,7 +33,7 @@ typedef enum WireKind {
         WIRE_GUARDIAN,    /* pid; descriptor: the brain's end of the guardian's pair */
         WIRE_FORK_FAILED, /* error: there is no process and no entry */
         WIRE_EXEC,        /* error, 0: it succeeded */
-        WIRE_EXITED,      /* code, status. Of a guardian: nothing of its tree is left */
+        WIRE_EXITED,      /* code, status. Of a guardian: nothing of its tree is left; its main's */
         WIRE_TERMINATE,   /* stop all in order, then exit 0; from the brain: a SIGTERM reached me */
 
         /* The brain's. */
@@ -53,7 +54,7 @@ typedef enum WireKind {
         WIRE_KEEP_HOLDER, /* slot: its index, descriptor: pidfd; in place of the former one */
         WIRE_DROP_HOLDER, /* slot: its index */
         WIRE_KEEP_LEDGER, /* descriptor: in place of the former one */
-        WIRE_UPGRADE,     /* a SIGHUP reached me: start what is on disk now in my place */
+        WIRE_UPGRADE,     /* a SIGHUP reached me: kill me, and start what is on disk now */
         WIRE_ALIVE,
         WIRE_RESEND, /* to a guardian: all that is known, once more */
 } WireKind;
@@ -76,6 +77,10 @@ enum {
  * in this order, where flags say so: pidfd of the main, or the brain's end of the guardian's pair;
  * the reading ends of stdout and stderr; the memory of the output. A SPAWN that failed is not
  * among it: whoever wants that generation orders it again.
+ *
+ * A guardian that has ended can be asked no more, and its last words may have been read by a brain
+ * that is dead. So from its end on EXEC, error, code and status are its main's, as far as it knew
+ * them: without EXEC, and with code 0, it did not.
  */
 enum {
         WIRE_ENTRY_GUARDED = 1 << 0, /* pid and end are the guardian's, the main's come from it */
@@ -130,6 +135,11 @@ wire_send(int socket_fd, const WireMessage *message, const int *fds, size_t n_fd
                 memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
         }
         return sendmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Of an answer of wire_send(): it had room, and yet did not go, which no event tells the end of. */
+static inline bool wire_is_to_be_repeated(int r) {
+        return r == -ETOOMANYREFS || r == -ENOBUFS || r == -ENOMEM;
 }
 
 static inline void wire_close_fds(int *fds, size_t n_fds) {

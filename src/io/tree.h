@@ -32,9 +32,12 @@ typedef struct SpawnSpec {
         int kept_stderr_fd;
 } SpawnSpec;
 
-/* News, each at most once a generation, in this order, always from the event loop. */
+/*
+ * News, each at most once a generation, in this order, from the event loop or tree_resume(). No
+ * Tree is to be freed from within.
+ */
 typedef struct TreeObserver {
-        /* A main process exists; its exec is still under way. */
+        /* A main process exists; its exec is still under way. pid 0: it has ended since. */
         void (*on_forked)(void *userdata, pid_t pid);
         /* There is none: clone failed with error (positive errno). Nothing else will follow. */
         void (*on_fork_failed)(void *userdata, int error);
@@ -42,7 +45,10 @@ typedef struct TreeObserver {
         void (*on_exec)(void *userdata, int error);
         /* The main process was reaped; code and status as in siginfo_t, code 0: not known. */
         void (*on_exited)(void *userdata, int code, int status);
-        /* Nothing of the tree is left: proven. Only after on_exited, maybe in the same turn. */
+        /*
+         * Nothing of the tree is left: proven. Only after on_exited, maybe in the same turn. When
+         * this returns the keeper forgets the generation: no later brain is told of it.
+         */
         void (*on_emptied)(void *userdata);
 } TreeObserver;
 
@@ -57,7 +63,8 @@ int tree_new(Tree **ret,
 /*
  * Takes up the slot that an earlier brain had for this sidecar, with whatever of this generation
  * is there. Nothing is told before tree_resume(). -ENOENT: the keeper has nothing of that slot,
- * -EBUSY: it is somebody else's; then there is no Tree.
+ * -EBUSY: it is somebody else's, or another generation is in it; then there is no Tree. name: NULL
+ * where nobody knows it; nothing can be spawned then.
  */
 int tree_adopt(Tree **ret,
                KeeperClient *client,
@@ -89,7 +96,10 @@ uint32_t tree_slot(const Tree *tree);
 /* The memory of its output, which the keeper keeps from now on; borrowed. */
 int tree_keep_memory(Tree *tree, int memory_fd);
 
-/* Only of an empty tree, or when the daemon ends; gives the slot and the cgroup back. */
+/*
+ * Of an empty tree; gives the slot and the cgroup back. Or when the daemon ends: what is in there
+ * stays, for the next brain.
+ */
 Tree *tree_free(Tree *tree);
 DEFINE_CLEANUP(Tree, tree_free);
 

@@ -154,8 +154,22 @@ START_TEST(a_signal_to_the_brain_goes_up_and_comes_down) {
         rig_start();
         rig_do("terminate");
         rig_expect("terminate");
-        /* A brain that dies on its way out has no successor. */
+        rig_do("leave 0");
+        ck_assert_int_eq(exit_status_of(TAKE(rig.keeper_pid, 0)), 0);
+}
+END_TEST
+
+START_TEST(whatever_kills_the_brain_the_stopping_goes_on) {
+        rig_start();
+        ck_assert_int_eq(kill(rig.keeper_pid, SIGTERM), 0);
+        rig_expect("terminate");
         ck_assert_int_eq(kill(rig.brain_pid, SIGKILL), 0);
+        rig_accept_brain();
+        rig_expect("terminate");
+        rig_do("leave 3");
+        rig_accept_brain();
+        rig_expect("terminate");
+        rig_do("leave 0");
         ck_assert_int_eq(exit_status_of(TAKE(rig.keeper_pid, 0)), 0);
 }
 END_TEST
@@ -265,6 +279,7 @@ int main(void) {
                 a_folder_that_is_a_file_is_refused,
                 a_signal_to_the_keeper_is_an_order_to_the_brain,
                 a_signal_to_the_brain_goes_up_and_comes_down,
+                whatever_kills_the_brain_the_stopping_goes_on,
                 what_the_brain_leaves_behind_is_ended_at_the_end,
                 a_brain_that_does_not_come_up_ends_the_keeper,
                 six_faults_end_the_keeper,

@@ -328,29 +328,6 @@ START_TEST(nothing_outlives_a_keeper_killed_under_load) {
 }
 END_TEST
 
-START_TEST(a_new_brain_comes_when_the_last_ones_trees_are_gone) {
-        int pinned[3];
-
-        rig_start();
-        for (int i = 0; i < 3; i++) {
-                pid_t old = rig.brain_pid;
-
-                pinned[0] = pin(rig_spawn_child("a", "stubborn"));
-                pinned[1] = pin(rig_wait_number("output a grandchild "));
-                (void) rig_spawn_child("b", "stubborn 0");
-                pinned[2] = pin(rig_wait_number("output b grandchild "));
-
-                ck_assert_int_eq(kill(old, SIGKILL), 0);
-                rig_accept_brain();
-                ck_assert_int_ne(rig.brain_pid, old);
-                for (size_t j = 0; j < ELEMENTSOF(pinned); j++)
-                        ck_assert_msg(is_gone(pinned[j], 0), "number %zu is there", j);
-        }
-        (void) rig_spawn_child("a", "sleeper 0");
-        (void) rig_wait("emptied a");
-}
-END_TEST
-
 /* Cgroups alone */
 
 START_TEST(sub_cgroups_are_ended_and_removed) {
@@ -515,7 +492,6 @@ int main(void) {
                 the_child_is_born_clean,
                 nothing_outlives_a_killed_keeper,
                 nothing_outlives_a_keeper_killed_under_load,
-                a_new_brain_comes_when_the_last_ones_trees_are_gone,
                 sub_cgroups_are_ended_and_removed,
                 a_frozen_cgroup_is_not_used_again,
                 a_frozen_tree_is_killed,
