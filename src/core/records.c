@@ -31,6 +31,7 @@ struct Records {
         uint64_t last_manifest;
         uint64_t epoch; /* of this ledger: which manifests it has */
         sd_event_source *rewriter;
+        bool is_rewriting; /* how large it is may be asked once it is whole */
 };
 
 static int on_rewrite(sd_event_source *source, uint64_t usec, void *userdata);
@@ -96,7 +97,7 @@ int records_flush(Records *records) {
         if (r < 0) {
                 (void) log_warning_errno(r, "Cannot write down what was decided");
                 rewrite_in(records, REWRITE_RETRY_USEC);
-        } else if (ledger_file_is_overgrown(records->ledger))
+        } else if (!records->is_rewriting && ledger_file_is_overgrown(records->ledger))
                 rewrite_in(records, 0);
 
         return r;
@@ -364,8 +365,10 @@ static int on_rewrite(sd_event_source *source _unused_, uint64_t usec _unused_, 
         /* Either way what was recorded in the last epoch is not known to be in this one. */
         records->epoch++;
         records->batch.n_bytes = 0;
+        records->is_rewriting = true;
         CRASHPOINT("rewrite-begun");
         r = ledger_file_rewrite(records->ledger, write_all, keep, records);
+        records->is_rewriting = false;
         CRASHPOINT("rewrite-done");
         if (r >= 0)
                 return 0;
