@@ -172,20 +172,19 @@ static size_t strip_escapes(char *bytes, size_t n_bytes) {
 /* A new string, or NULL. */
 static char *clean(const LogLine *line, char *const *secrets) {
         _cleanup_free_ char *bytes = malloc(line->n_bytes + 1);
-        size_t n_bytes = line->n_bytes;
+        size_t n_raw = line->n_bytes, n_bytes;
         char *text;
-        int r;
 
         if (!bytes)
                 return NULL;
 
-        /* Twice, since a secret may have tabs in it, or colours put into it. */
-        memcpy(bytes, line->bytes, n_bytes);
-        r = blank_secrets(bytes, &n_bytes, secrets);
-        n_bytes = strip_escapes(bytes, n_bytes);
-        if (r >= 0)
-                r = blank_secrets(bytes, &n_bytes, secrets);
-        if (r < 0)
+        memcpy(bytes, line->bytes, n_raw);
+        if (blank_secrets(bytes, &n_raw, secrets) < 0)
+                return NULL;
+
+        /* Once more, where colours may have stood in the middle of one. */
+        n_bytes = strip_escapes(bytes, n_raw);
+        if (n_bytes < n_raw && blank_secrets(bytes, &n_bytes, secrets) < 0)
                 return NULL;
 
         text = utf8_make_valid(bytes, n_bytes < RAW_BYTES_MAX ? n_bytes : RAW_BYTES_MAX);
