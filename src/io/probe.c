@@ -24,6 +24,7 @@
 
 #define PROBE_ERROR_MAX 512
 #define WHERE_MAX 16
+#define HTTP_LATE_USEC USEC_PER_MINUTE
 
 struct Prober {
         sd_event *event;
@@ -175,16 +176,18 @@ static int probe_ask_tcp(Probe *probe) {
                                  probe_on_tcp_answer, probe);
 }
 
-/* In the time that is left of this request. */
+/*
+ * The probe's own timer ends it, since that looks at answers first. curl's looks at the clock
+ * first, and would take an answer that lies in the socket for one that never came.
+ */
 static int probe_ask_http(Probe *probe) {
-        uint64_t now = now_usec();
         const HttpTarget target = {
                 .family = probe->family,
                 .port = probe->port,
                 .unix_path = probe->unix_path,
                 .path = probe->paths[probe->round.path],
                 .headers = probe->headers,
-                .timeout_usec = probe->until_usec > now ? probe->until_usec - now : 0,
+                .timeout_usec = probe->timeout_usec + HTTP_LATE_USEC,
         };
 
         return http_request_start(&probe->request, probe->prober->http, &target,

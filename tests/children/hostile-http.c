@@ -174,6 +174,16 @@ static void serve_header(int fd) {
         (void) send_text(fd, answer);
 }
 
+/* A test may look away in the meantime. */
+static void serve_later(int fd) {
+        const struct timespec pause = { .tv_nsec = 200 * 1000 * 1000 };
+
+        say("asked");
+        (void) nanosleep(&pause, NULL);
+        (void) send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        say("answered");
+}
+
 /* From before the answer on nobody listens any more: shutdown(2) acts on the socket itself, which
  * the parent shares. */
 static void serve_last(int fd) {
@@ -207,6 +217,7 @@ static const struct {
         { "/short-length ", serve_short_length },
         { "/bad-length ", serve_bad_length },
         { "/header ", serve_header },
+        { "/later ", serve_later },
         { "/last ", serve_last },
 };
 

@@ -330,6 +330,27 @@ START_TEST(what_could_lead_a_request_elsewhere_is_refused) {
 }
 END_TEST
 
+/* Only what has not come by then is late: not what we have not looked at. */
+START_TEST(an_answer_that_came_in_time_counts_however_late_we_look) {
+        ProbeTarget target = http(serve("127.0.0.1"), TEXTS("/later"));
+        struct timespec over;
+        char line[64];
+
+        target.timeout_usec = 3 * USEC_PER_SEC;
+        ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &over), 0);
+        ck_assert_int_eq(probe_start(&probe, prober, &target, note, NULL), 0);
+        wait_for_line("asked");
+        ck_assert_str_eq(child_read_line(&server, line, sizeof(line)), "answered");
+
+        over.tv_sec += 4;
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &over, NULL) != 0)
+                ;
+        let_all_happen();
+        ck_assert_uint_eq(n_said, 1);
+        ck_assert_msg(said.alive, "%s", said_error);
+}
+END_TEST
+
 START_TEST(a_probe_freed_on_its_way_leaves_nothing) {
         ProbeTarget target = http(serve("127.0.0.1"), TEXTS("/silent"));
         unsigned n_fds;
@@ -411,6 +432,7 @@ TEST_MAIN("probe",
           no_environment_variable_sends_a_probe_elsewhere,
           headers_are_sent,
           what_could_lead_a_request_elsewhere_is_refused,
+          an_answer_that_came_in_time_counts_however_late_we_look,
           a_probe_freed_on_its_way_leaves_nothing,
           two_hundred_probes_leave_no_descriptor,
           every_descriptor_is_close_on_exec)
