@@ -9,6 +9,10 @@
 
 static TimeGuard guard;
 
+static void set_up(void) {
+        guard = (TimeGuard){ 0 };
+}
+
 /* A turn at which no timer was late. */
 static bool turn(uint64_t monotonic, uint64_t boottime) {
         return time_guard_turn(&guard, monotonic, boottime, monotonic, INTERVAL);
@@ -118,7 +122,7 @@ START_TEST(an_answer_or_an_idle_machine_begins_anew) {
 END_TEST
 
 TEST_MAIN("time-guard",
-          NULL,
+          set_up,
           NULL,
           time_that_passes_for_both_clocks_is_no_gap,
           a_suspend_is_seen_once,
