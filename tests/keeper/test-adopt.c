@@ -26,6 +26,7 @@ static void await_next_brain(void) {
 
         rig_accept_brain();
         ck_assert_int_ne(rig.brain_pid, old);
+        rig_do("ready"); /* else the keeper thinks that it does not come up, and pauses */
 }
 
 /* It has done all that it was about to do: acknowledged what it has told, above all. */

@@ -236,12 +236,19 @@ START_TEST(no_descriptor_stays_behind) {
 
         rig_start();
         for (int i = 0; i <= GENERATIONS; i++) {
-                /* The first generation makes what is kept over all of them. */
+                (void) rig_spawn_child("a", "sleeper");
+                (void) rig_wait("output a pid ");
+                /*
+                 * The first generation makes what is kept over all of them. Counted while one
+                 * runs: of the one before it all is closed then, by the order of the messages.
+                 */
                 if (i == 1) {
                         keeper = count_descriptors(rig.keeper_pid);
                         brain = rig_ask("descriptors");
                 }
-                (void) rig_spawn_child("a", "sleeper 0");
+                if (i == GENERATIONS)
+                        break;
+                rig_do("signal-main a %d", SIGKILL);
                 (void) rig_wait("emptied a");
                 (void) rig_wait("closed a");
         }
