@@ -435,6 +435,7 @@ START_TEST(a_keeper_that_was_moved_away_uses_guardians) {
         (void) rig_wait("output a grandchild ");
         (void) rig_spawn_child("c", "stubborn 0");
         grandchild_pidfd = pin(rig_wait_number("output c grandchild "));
+        (void) rig_wait("exited c ");
 
         /* Out of its subtree it may not put anybody in there either, clone3(2) EACCES. */
         (void) snprintf(pid, sizeof(pid), "%d", (int) rig.keeper_pid);
