@@ -70,8 +70,11 @@ void raw_start(void) {
 
 /* Our copy of its socket goes first, so that what is in it has an end. */
 void raw_kill_brain(void) {
+        _cleanup_close_ int brain_fd = pin(rig.brain_pid);
+
         raw_socket = safe_close(raw_socket);
         ck_assert_int_eq(kill(rig.brain_pid, SIGKILL), 0);
+        ck_assert(is_gone(brain_fd, RIG_PATIENCE_MSEC));
 }
 
 void raw_stop_keeper(void) {
