@@ -70,8 +70,11 @@ void raw_start(void) {
 
 /* Our copy of its socket goes first, so that what is in it has an end. */
 void raw_kill_brain(void) {
+        _cleanup_close_ int brain_fd = pin(rig.brain_pid);
+
         raw_socket = safe_close(raw_socket);
         ck_assert_int_eq(kill(rig.brain_pid, SIGKILL), 0);
+        ck_assert(is_gone(brain_fd, RIG_PATIENCE_MSEC));
 }
 
 void raw_stop_keeper(void) {
@@ -147,13 +150,8 @@ static int open_leaf(uint32_t slot) {
         return fd;
 }
 
-void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_output[2]) {
-        WireMessage message = {
-                .kind = WIRE_SPAWN,
-                .slot = slot,
-                .generation = generation,
-                .flags = WIRE_SPAWN_KEEP,
-        };
+void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_kept[2]) {
+        WireMessage message = { .kind = WIRE_SPAWN, .slot = slot, .generation = generation };
         int out[2], err[2], fds[WIRE_FDS_MAX];
         size_t n_fds = 0;
 
@@ -166,12 +164,14 @@ void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_
                 message.flags |= WIRE_SPAWN_CGROUP;
                 fds[n_fds++] = open_leaf(slot);
         }
-        fds[n_fds++] = out[0];
-        fds[n_fds++] = err[0];
+        if (ret_kept) {
+                message.flags |= WIRE_SPAWN_KEEP;
+                ret_kept[0] = fds[n_fds++] = out[0];
+                ret_kept[1] = fds[n_fds++] = err[0];
+        }
         order(&message, fds, n_fds);
-        wire_close_fds(fds, n_fds - 2);
-        ret_output[0] = out[0];
-        ret_output[1] = err[0];
+        /* The reading ends stay: a writer without a reader would be killed. */
+        wire_close_fds(fds, ret_kept ? n_fds - 2 : n_fds);
 }
 
 RawTree raw_expect_started(uint32_t slot, uint64_t generation) {

@@ -138,6 +138,10 @@ START_TEST(an_exit_while_no_brain_is_there_is_told_to_the_next) {
         ck_assert_int_eq(raw_news.message.error, 0);
         ck_assert_int_eq(raw_news.message.code, CLD_KILLED);
         ck_assert_int_eq(raw_news.message.status, SIGUSR1);
+        raw_expect(WIRE_TABLE_END, 0);
+        /* And once: what comes next is this. */
+        raw_spawn(1, 1, "sleeper", output);
+        (void) raw_expect_started(1, 1);
 }
 END_TEST
 
