@@ -414,8 +414,12 @@ START_TEST(memory_ledger_and_holders_are_kept) {
 END_TEST
 
 static void await_given_back(int slot) {
-        while (rig_ask("kept %d", slot) != -ENOENT)
+        uint64_t until = clock_monotonic_usec() + RIG_PATIENCE_MSEC * UINT64_C(1000);
+
+        while (rig_ask("kept %d", slot) != -ENOENT) {
+                ck_assert_msg(clock_monotonic_usec() < until, "slot %d is not given back", slot);
                 (void) usleep(ASK_PAUSE_USEC);
+        }
 }
 
 START_TEST(what_nobody_claims_is_ended_and_given_back) {
