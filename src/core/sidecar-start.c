@@ -314,7 +314,7 @@ static int find_working_directory(Launch *launch) {
 
 static int spawn(Launch *launch) {
         Sidecar *s = launch->sidecar;
-        _cleanup_close_ int out = -1, err = -1;
+        OutputEnds ends;
         SpawnSpec spec = {
                 .generation = s->life.generation,
                 .path = launch->program,
@@ -325,13 +325,17 @@ static int spawn(Launch *launch) {
         };
         int r;
 
-        r = output_open(s->output, s->life.generation, &out, &err);
+        r = output_open(s->output, s->life.generation, &ends);
         if (r < 0)
                 return r;
 
-        spec.stdout_fd = out;
-        spec.stderr_fd = err;
+        spec.stdout_fd = ends.stdout_fd;
+        spec.stderr_fd = ends.stderr_fd;
+        spec.kept_stdout_fd = ends.kept_stdout_fd;
+        spec.kept_stderr_fd = ends.kept_stderr_fd;
         r = tree_spawn(s->tree, &spec);
+        safe_close(ends.stdout_fd);
+        safe_close(ends.stderr_fd);
         if (r < 0)
                 output_close(s->output);
 

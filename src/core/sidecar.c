@@ -347,6 +347,15 @@ static void on_lines(uint64_t first, void *userdata) {
         s->supervisor->observer->on_log(s, s->supervisor->observer_userdata);
 }
 
+static void on_memory(int memory_fd, void *userdata) {
+        Sidecar *s = userdata;
+        int r = tree_keep_memory(s->tree, memory_fd);
+
+        if (r < 0)
+                (void) log_warning_errno(r, "[%s] its output cannot be kept over our death",
+                                         sidecar_name(s));
+}
+
 static void on_room(void *userdata) {
         Sidecar *s = userdata;
 
@@ -381,7 +390,8 @@ static int open_logs(Sidecar *s) {
         if (r >= 0)
                 r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
         if (r >= 0)
-                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines, s);
+                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines,
+                               on_memory, s);
 
         return r;
 }

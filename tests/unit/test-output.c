@@ -19,6 +19,7 @@ typedef struct Sidecar {
         bool is_numbered; /* lines are those of numbered_fill(), from the first on in each stream */
         char last[64];
         size_t n_last;
+        int memory; /* what on_memory was told, or -1 */
 } Sidecar;
 
 static Sidecar one, two;
@@ -54,19 +55,30 @@ static void resume_one(void *userdata) {
         output_resume(one.output);
 }
 
+static void on_memory(int memory_fd, void *userdata) {
+        Sidecar *sidecar = userdata;
+
+        ck_assert_int_eq(sidecar->memory, -1);
+        sidecar->memory = fcntl(memory_fd, F_DUPFD_CLOEXEC, 3);
+}
+
 static void open_output(Sidecar *sidecar, LogFile *log_file) {
+        sidecar->memory = -1;
         ck_assert_int_eq(log_ring_new(&sidecar->ring, 0), 0);
-        ck_assert_int_eq(
-                output_new(&sidecar->output, event, sidecar->ring, log_file, on_lines, sidecar), 0);
+        ck_assert_int_eq(output_new(&sidecar->output, event, sidecar->ring, log_file, on_lines,
+                                    on_memory, sidecar),
+                         0);
 }
 
 static void close_output(Sidecar *sidecar) {
         sidecar->output = output_free(sidecar->output);
         sidecar->ring = log_ring_free(sidecar->ring);
+        sidecar->memory = safe_close(sidecar->memory);
 }
 
 static void setup(void) {
         harness_setup();
+        one.memory = two.memory = -1;
         ck_assert_int_eq(pipe2(cue, O_CLOEXEC), 0);
 }
 
@@ -80,21 +92,23 @@ static void teardown(void) {
 
 /* A child whose standard output and error are new pipes of the sidecar. */
 static pid_t start(Sidecar *sidecar, uint64_t generation, void (*program)(void)) {
-        _cleanup_close_ int out = -1, err = -1;
+        OutputEnds ends;
         pid_t pid;
 
-        ck_assert_int_eq(output_open(sidecar->output, generation, &out, &err), 0);
+        ck_assert_int_eq(output_open(sidecar->output, generation, &ends), 0);
         pid = fork();
         ck_assert_int_ge(pid, 0);
         if (pid == 0) {
                 (void) dup2(cue[0], STDIN_FILENO);
-                (void) dup2(out, STDOUT_FILENO);
-                (void) dup2(err, STDERR_FILENO);
+                (void) dup2(ends.stdout_fd, STDOUT_FILENO);
+                (void) dup2(ends.stderr_fd, STDERR_FILENO);
                 (void) close_range(3, ~0u, 0);
                 program();
                 _exit(0);
         }
 
+        safe_close(ends.stdout_fd);
+        safe_close(ends.stderr_fd);
         return pid;
 }
 
@@ -309,6 +323,10 @@ static void refill(uint64_t first_number, void *userdata) {
         ck_assert_int_eq(write(endless_pipe, "more\n", 5), 5);
 }
 
+static void ignore_memory(int memory_fd, void *userdata) {
+        (void) memory_fd, (void) userdata;
+}
+
 static int count_turn(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         unsigned *n_turns = userdata;
 
@@ -318,13 +336,16 @@ static int count_turn(sd_event_source *source, int fd, uint32_t revents, void *u
 }
 
 START_TEST(a_pipe_that_is_never_empty_leaves_turns_to_all_others) {
-        _cleanup_close_ int err = -1, always = eventfd(1, EFD_CLOEXEC);
+        _cleanup_close_ int always = eventfd(1, EFD_CLOEXEC);
         unsigned n_reads = 0, n_turns = 0;
         sd_event_source *source = NULL;
+        OutputEnds ends;
 
         ck_assert_int_eq(log_ring_new(&one.ring, 0), 0);
-        ck_assert_int_eq(output_new(&one.output, event, one.ring, NULL, refill, &n_reads), 0);
-        ck_assert_int_eq(output_open(one.output, 1, &endless_pipe, &err), 0);
+        ck_assert_int_eq(
+                output_new(&one.output, event, one.ring, NULL, refill, ignore_memory, &n_reads), 0);
+        ck_assert_int_eq(output_open(one.output, 1, &ends), 0);
+        endless_pipe = ends.stdout_fd;
         ck_assert_int_ge(sd_event_add_io(event, &source, always, EPOLLIN, count_turn, &n_turns), 0);
         (void) sd_event_source_set_priority(source, 10);
 
@@ -336,6 +357,7 @@ START_TEST(a_pipe_that_is_never_empty_leaves_turns_to_all_others) {
 
         sd_event_source_unref(source);
         endless_pipe = safe_close(endless_pipe);
+        safe_close(ends.stderr_fd);
 }
 END_TEST
 
@@ -448,12 +470,15 @@ START_TEST(last_words_fit_into_a_file_that_is_behind) {
 END_TEST
 
 START_TEST(pipes_are_small_until_they_are_full_and_survive_no_exec) {
-        _cleanup_close_ int out = -1, err = -1;
         static char text[16384];
-        int n_bytes;
+        OutputEnds ends;
+        int n_bytes, out, err;
 
         open_output(&one, NULL);
-        ck_assert_int_eq(output_open(one.output, 1, &out, &err), 0);
+        ck_assert_int_eq(output_open(one.output, 1, &ends), 0);
+        out = ends.stdout_fd;
+        err = ends.stderr_fd;
+        ck_assert_int_eq(fcntl(ends.kept_stdout_fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
         ck_assert_int_eq(fcntl(out, F_GETPIPE_SZ), 16384);
         ck_assert_int_eq(fcntl(out, F_GETFD), FD_CLOEXEC);
         ck_assert_int_eq(fcntl(out, F_GETFL) & O_NONBLOCK, 0);
@@ -465,6 +490,31 @@ START_TEST(pipes_are_small_until_they_are_full_and_survive_no_exec) {
         ck_assert_int_eq(n_bytes, 0);
         ck_assert_int_ge(fcntl(out, F_GETPIPE_SZ), 65536);
         ck_assert_int_eq(fcntl(err, F_GETPIPE_SZ), 16384);
+        safe_close(out);
+        safe_close(err);
+}
+END_TEST
+
+/* Until the first byte there is nothing to keep, and nothing to pay for. */
+START_TEST(memory_is_made_for_the_first_byte_and_told_once) {
+        OutputEnds ends;
+
+        open_output(&one, NULL);
+        ck_assert_int_eq(output_open(one.output, 1, &ends), 0);
+        turn();
+        ck_assert_int_eq(one.memory, -1);
+
+        write_all(ends.stdout_fd, "first\n", 6);
+        turn();
+        ck_assert_int_ge(one.memory, 0);
+        ck_assert_int_eq(fcntl(one.memory, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+        assert_last(&one, "first");
+        write_all(ends.stdout_fd, "second\n", 7);
+        turn();
+        assert_last(&one, "second");
+
+        safe_close(ends.stdout_fd);
+        safe_close(ends.stderr_fd);
 }
 END_TEST
 
@@ -482,4 +532,5 @@ TEST_MAIN("output",
           a_stalled_file_loses_bytes_and_counts_them_and_the_ring_loses_none,
           a_file_that_is_behind_slows_the_writer_and_loses_nothing,
           last_words_fit_into_a_file_that_is_behind,
-          pipes_are_small_until_they_are_full_and_survive_no_exec)
+          pipes_are_small_until_they_are_full_and_survive_no_exec,
+          memory_is_made_for_the_first_byte_and_told_once)
