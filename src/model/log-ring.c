@@ -309,7 +309,6 @@ char *log_ring_prepare(LogRing *ring, const LogOrigin *origin, size_t n_bytes, u
                                                    origin->realtime_usec });
         }
 
-        log_store_set(&pending->n_bytes, 0);
         end = ring->state.end;
         pending->position = end;
         pending->generation = origin->generation;
@@ -414,6 +413,7 @@ static bool pending_took_place(const LogStore *store) {
 
 int log_ring_resume(LogRing *ring, const LogStore *store) {
         const LogHeader *header = store->header;
+        bool is_due;
 
         if (!header_is_sound(header))
                 return -EBADMSG;
@@ -423,10 +423,9 @@ int log_ring_resume(LogRing *ring, const LogStore *store) {
         ring_evict(ring);
 
         /* Of what was committed the position is before the end. */
-        if (header->pending.n_bytes > 0 && header->pending.position == ring->state.end &&
-            pending_took_place(store))
-                log_ring_take(ring, header->pending.n_bytes);
-
+        is_due = header->pending.n_bytes > 0 && header->pending.position == ring->state.end &&
+                 pending_took_place(store);
+        log_ring_take(ring, is_due ? header->pending.n_bytes : 0);
         return 0;
 }
 

@@ -72,7 +72,7 @@ typedef struct LogPending {
         uint64_t realtime_usec;
         uint64_t nonce; /* its last bytes are where the last ones of the read come to be */
         uint64_t stream;
-        uint64_t n_bytes; /* written last; 0: there is none */
+        uint64_t n_bytes; /* 0: there is none; written last, and first to end it */
 } LogPending;
 
 /* Where the file is. Written by whoever writes the file, before and after each write(2). */

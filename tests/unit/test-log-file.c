@@ -4,72 +4,7 @@
 #include <sys/mount.h>
 
 #include "io/log-writer.h"
-#include "log-harness.h"
-#include "model/log-ring.h"
-
-static char found[8 * 1024 * 1024];
-static size_t n_written; /* of numbered lines, to the ring */
-
-static LogMemory *memory;
-static LogRing *ring;
-static int memory_fd = -1;
-
-static unsigned n_rooms;
-
-static void on_room(void *userdata) {
-        (void) userdata;
-        n_rooms++;
-}
-
-static void make_ring(void) {
-        ck_assert_int_eq(log_memory_new(&memory, &memory_fd), 0);
-        ck_assert_int_eq(log_ring_new(&ring, 0), 0);
-        log_ring_begin(ring, log_memory_store(memory));
-}
-
-static void drop_ring(void) {
-        ring = log_ring_free(ring);
-        memory = log_memory_unref(memory);
-        memory_fd = safe_close(memory_fd);
-}
-
-static void follow(void) {
-        LogExtent extent = log_ring_extent(ring);
-
-        log_file_follow(file, memory, &extent, log_ring_reserved(ring));
-}
-
-static void open_followed_file(uint64_t max_size_bytes, uint32_t max_files) {
-        open_file(max_size_bytes, max_files, on_room, NULL);
-        follow();
-}
-
-/* As Output does it, whether there is room or not. */
-static void put(const char *text, size_t n) {
-        const LogOrigin origin = { LOG_STDOUT, 1, 7 };
-        LogExtent extent = log_ring_extent(ring);
-
-        if (file)
-                log_file_reserve(file, extent.end + n + LOG_RING_COPY_BYTES_MAX);
-        memcpy(log_ring_prepare(ring, &origin, n, n_written + 1), text, n);
-        log_ring_take(ring, n);
-        extent = log_ring_extent(ring);
-        if (file)
-                log_file_publish(file, &extent);
-}
-
-static void put_numbered(size_t n) {
-        static char text[4096];
-
-        while (n > 0) {
-                size_t piece = n < sizeof(text) ? n : sizeof(text);
-
-                numbered_fill(text, n_written, piece);
-                put(text, piece);
-                n_written += piece;
-                n -= piece;
-        }
-}
+#include "ring-harness.h"
 
 /* Hands over what fits of that many more bytes of numbered lines, and answers what did not. */
 static size_t write_numbered(size_t n) {
@@ -89,50 +24,6 @@ static size_t write_numbered(size_t n) {
 static void write_all_numbered(size_t n) {
         while ((n = write_numbered(n)) > 0)
                 turn();
-}
-
-static void wait_for_size(size_t size) {
-        while (read_file(path, found, sizeof(found)) < size)
-                turn();
-}
-
-/* The thread writes all that was published before it ends. */
-static void finish(void) {
-        file = log_file_free(file);
-        writer = log_writer_free(writer);
-}
-
-static void setup(void) {
-        harness_setup();
-        make_ring();
-}
-
-static void teardown(void) {
-        harness_teardown();
-        drop_ring();
-}
-
-/* NAME.log.N ... NAME.log.1, NAME.log; answers all of it, and how many files there were. */
-static size_t read_rotated(uint64_t max_size_bytes, unsigned *ret_n_files) {
-        size_t n = 0;
-
-        *ret_n_files = 0;
-        for (int i = 100; i >= 0; i--) {
-                char name[160];
-                size_t got;
-
-                (void) snprintf(name, sizeof(name), i > 0 ? "%s.%d" : "%s", path, i);
-                if (access(name, F_OK) < 0)
-                        continue;
-                got = read_file(name, found + n, sizeof(found) - n);
-                if (i > 0)
-                        ck_assert_int_eq(found[n + got - 1], '\n');
-                ck_assert_uint_le(got, max_size_bytes);
-                n += got;
-                (*ret_n_files)++;
-        }
-
-        return n;
 }
 
 START_TEST(what_is_written_before_the_end_is_in_the_file) {
@@ -416,135 +307,6 @@ START_TEST(last_words_are_not_lost_to_a_stalled_disk) {
 }
 END_TEST
 
-/* A brain that was killed: what it had in its head is gone, its memory and its files are there. */
-static void inherit(const LogFileNote *note) {
-        file = log_file_free(file);
-        writer = log_writer_free(writer);
-        ring = log_ring_free(ring);
-        memory = log_memory_unref(memory);
-
-        ck_assert_int_eq(log_memory_open(&memory, memory_fd), 0);
-        ck_assert_int_eq(log_ring_new(&ring, 0), 0);
-        ck_assert_int_eq(log_ring_resume(ring, log_memory_store(memory)), 0);
-        log_store_note_file(log_memory_store(memory), note);
-        ck_assert_int_eq(log_writer_new(&writer, event), 0);
-        open_followed_file(1 << 20, 5);
-}
-
-static LogFileNote note_of(size_t raw, size_t size) {
-        struct stat st;
-
-        ck_assert_int_eq(stat(path, &st), 0);
-        return (LogFileNote){
-                .raw = raw,
-                .device = st.st_dev,
-                .inode = st.st_ino,
-                .size = size,
-        };
-}
-
-START_TEST(a_write_that_came_halfway_is_gone_on_with) {
-        LogFileNote note;
-
-        open_followed_file(1 << 20, 5);
-        ck_assert_uint_eq(write_numbered(1000), 0);
-        wait_for_size(1000);
-        note = note_of(1000, 1000);
-        ck_assert_uint_eq(write_numbered(3000), 0);
-        wait_for_size(4000);
-
-        /* As it was when 1234 bytes of the last 3000 were written and it was not noted yet. */
-        finish();
-        ck_assert_int_eq(truncate(path, 2234), 0);
-        inherit(&note);
-        finish();
-        ck_assert_uint_eq(read_file(path, found, sizeof(found)), 4000);
-        ck_assert_int_eq(reckon(found, 4000, numbered_byte, n_written), 0);
-}
-END_TEST
-
-START_TEST(a_write_that_never_came_is_done_and_one_that_was_whole_is_not) {
-        LogFileNote note;
-
-        open_followed_file(1 << 20, 5);
-        ck_assert_uint_eq(write_numbered(4000), 0);
-        wait_for_size(4000);
-        finish();
-        note = note_of(1000, 1000);
-        inherit(&note);
-        finish();
-        ck_assert_uint_eq(read_file(path, found, sizeof(found)), 4000);
-
-        ck_assert_int_eq(truncate(path, 1000), 0);
-        inherit(&note);
-        finish();
-        ck_assert_uint_eq(read_file(path, found, sizeof(found)), 4000);
-        ck_assert_int_eq(reckon(found, 4000, numbered_byte, n_written), 0);
-}
-END_TEST
-
-START_TEST(what_was_noted_of_another_file_says_nothing_of_this_one) {
-        LogFileNote note;
-
-        open_followed_file(1 << 20, 5);
-        ck_assert_uint_eq(write_numbered(4000), 0);
-        wait_for_size(4000);
-        finish();
-        note = note_of(3000, 0);
-        /* Moved aside, and killed before anything was written to the next one. */
-        run_shell("mv %s %s.1", path, path);
-        inherit(&note);
-        finish();
-        ck_assert_uint_eq(read_file(path, found, sizeof(found)), 1000);
-        ck_assert_int_eq(found[0], numbered_byte(3000));
-}
-END_TEST
-
-START_TEST(the_line_about_lost_bytes_is_whole_or_written_again) {
-        const char line[] = "[sidecard: 3200 bytes lost]\n";
-        LogFileNote note;
-        size_t n;
-
-        open_followed_file(1 << 20, 5);
-        ck_assert_uint_eq(write_numbered(320), 0);
-        wait_for_size(320);
-        finish();
-        note = note_of(320, 320);
-        note.n_lost = 3200;
-        note.n_line = sizeof(line) - 1;
-        run_shell("echo '[sidecard: 3200 bytes lost]' >> %s", path);
-        put_numbered(3200 + 640);
-
-        inherit(&note);
-        finish();
-        n = read_file(path, found, sizeof(found));
-        ck_assert_uint_eq(n, 320 + sizeof(line) - 1 + 640);
-        ck_assert_int_eq(reckon(found, n, numbered_byte, n_written), 3200);
-}
-END_TEST
-
-START_TEST(a_rotation_that_was_cut_short_costs_no_file) {
-        unsigned n_files;
-
-        open_followed_file(10016, 4);
-        write_all_numbered(40064);
-        finish();
-        ck_assert_uint_eq(read_rotated(10016, &n_files), 40064);
-
-        /* .2 was moved to .3, and nothing else yet: the oldest has gone by right. */
-        run_shell("mv %s.2 %s.3", path, path);
-        drop_ring();
-        make_ring();
-        ck_assert_int_eq(log_writer_new(&writer, event), 0);
-        open_followed_file(10016, 4);
-        write_all_numbered(10016);
-        finish();
-        ck_assert_uint_eq(read_rotated(10016, &n_files), 40064);
-        ck_assert_uint_eq(n_files, 4);
-        ck_assert_int_eq(found[0], numbered_byte(10016));
-}
-END_TEST
-
 START_TEST(a_disk_that_hangs_holds_up_the_end_for_a_second_at_most) {
         _cleanup_close_ int reader = -1;
         struct timespec before, after;
@@ -626,10 +388,5 @@ TEST_MAIN("log-file",
           a_disk_that_becomes_read_only_is_no_end,
           a_stalled_disk_takes_the_room_and_gives_it_back_when_it_moves,
           last_words_are_not_lost_to_a_stalled_disk,
-          a_write_that_came_halfway_is_gone_on_with,
-          a_write_that_never_came_is_done_and_one_that_was_whole_is_not,
-          what_was_noted_of_another_file_says_nothing_of_this_one,
-          the_line_about_lost_bytes_is_whole_or_written_again,
-          a_rotation_that_was_cut_short_costs_no_file,
           a_disk_that_hangs_holds_up_the_end_for_a_second_at_most,
           many_files_share_the_thread)

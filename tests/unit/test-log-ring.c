@@ -497,6 +497,32 @@ START_TEST(a_brain_may_die_between_any_two_steps) {
 }
 END_TEST
 
+START_TEST(a_line_that_was_not_committed_has_touched_no_other) {
+        LogHeader *header = log_memory_store(memory)->header;
+        uint64_t current;
+
+        for (unsigned i = 0; i < 5000; i++) {
+                char text[16];
+
+                (void) snprintf(text, sizeof(text), "%u\n", i);
+                put(LOG_STDOUT, 1, text);
+        }
+        put(LOG_STDERR, 1, "waits");
+        current = header->current;
+        flush(LOG_STDERR, 1);
+        header->current = current;
+        inherit();
+
+        ck_assert_uint_eq(log_ring_next(ring), 5100);
+        for (uint64_t number = log_ring_first(ring); number < 5100; number++) {
+                char text[16];
+
+                (void) snprintf(text, sizeof(text), "%u", (unsigned) number - 100);
+                assert_line(number, text);
+        }
+}
+END_TEST
+
 START_TEST(the_oldest_of_too_many_open_lines_is_closed) {
         put(LOG_STDERR, 3, "three");
         put(LOG_STDOUT, 1, "one");
@@ -562,6 +588,7 @@ TEST_MAIN("log-ring",
           however_the_bytes_come_the_lines_are_the_same,
           the_oldest_lines_go_and_only_for_want_of_room,
           a_brain_may_die_between_any_two_steps,
+          a_line_that_was_not_committed_has_touched_no_other,
           the_oldest_of_too_many_open_lines_is_closed,
           a_line_in_many_pieces_costs_the_ring_no_more_than_twice_its_bytes,
           what_another_version_wrote_or_is_damaged_is_refused)

@@ -90,6 +90,11 @@ static void teardown(void) {
         harness_teardown();
 }
 
+static void close_ends(const OutputEnds *ends) {
+        safe_close(ends->stdout_fd);
+        safe_close(ends->stderr_fd);
+}
+
 /* A child whose standard output and error are new pipes of the sidecar. */
 static pid_t start(Sidecar *sidecar, uint64_t generation, void (*program)(void)) {
         OutputEnds ends;
@@ -107,8 +112,7 @@ static pid_t start(Sidecar *sidecar, uint64_t generation, void (*program)(void))
                 _exit(0);
         }
 
-        safe_close(ends.stdout_fd);
-        safe_close(ends.stderr_fd);
+        close_ends(&ends);
         return pid;
 }
 
@@ -490,8 +494,7 @@ START_TEST(pipes_are_small_until_they_are_full_and_survive_no_exec) {
         ck_assert_int_eq(n_bytes, 0);
         ck_assert_int_ge(fcntl(out, F_GETPIPE_SZ), 65536);
         ck_assert_int_eq(fcntl(err, F_GETPIPE_SZ), 16384);
-        safe_close(out);
-        safe_close(err);
+        close_ends(&ends);
 }
 END_TEST
 
@@ -513,8 +516,67 @@ START_TEST(memory_is_made_for_the_first_byte_and_told_once) {
         turn();
         assert_last(&one, "second");
 
-        safe_close(ends.stdout_fd);
-        safe_close(ends.stderr_fd);
+        close_ends(&ends);
+}
+END_TEST
+
+/* Kills the brain, as far as its output goes: what it had in its head is gone. */
+static int die_and_adopt(Sidecar *sidecar, uint64_t generation, const OutputEnds *ends) {
+        int out = fcntl(ends->kept_stdout_fd, F_DUPFD_CLOEXEC, 3);
+        int err = fcntl(ends->kept_stderr_fd, F_DUPFD_CLOEXEC, 3), kept = TAKE_FD(sidecar->memory);
+        int r;
+
+        close_output(sidecar);
+        open_output(sidecar, NULL);
+        r = output_adopt(sidecar->output, generation, kept, out, err);
+        sidecar->seen = log_ring_next(sidecar->ring);
+        return r;
+}
+
+START_TEST(what_waits_of_pipes_that_died_with_a_brain_is_a_line) {
+        OutputEnds old, new;
+        LogLine line;
+
+        open_output(&one, NULL);
+        ck_assert_int_eq(output_open(one.output, 1, &old), 0);
+        ck_assert_int_eq(output_open(one.output, 2, &new), 0);
+        write_all(old.stdout_fd, "of a grandchild", 15);
+        turn();
+        write_all(new.stderr_fd, "goes ", 5);
+        turn();
+
+        ck_assert_int_eq(die_and_adopt(&one, 2, &new), 0);
+        write_all(new.stderr_fd, "on\n", 3);
+        turn();
+        ck_assert(log_ring_get(one.ring, 0, &line));
+        ck_assert_uint_eq(line.generation, 1);
+        ck_assert_uint_eq(line.n_bytes, 15);
+        ck_assert(log_ring_get(one.ring, 1, &line));
+        ck_assert_uint_eq(line.n_bytes, 7);
+        ck_assert_mem_eq(line.bytes, "goes on", 7);
+        ck_assert_int_eq(one.memory, -1); /* the keeper has it already */
+
+        close_ends(&old);
+        close_ends(&new);
+}
+END_TEST
+
+START_TEST(a_memory_of_another_version_is_left_and_the_pipes_are_read_into_a_new_one) {
+        OutputEnds ends;
+
+        open_output(&one, NULL);
+        ck_assert_int_eq(output_open(one.output, 1, &ends), 0);
+        write_all(ends.stdout_fd, "before\n", 7);
+        turn();
+        ck_assert_int_eq(pwrite(one.memory, "other", 5, 0), 5);
+
+        ck_assert_int_eq(die_and_adopt(&one, 1, &ends), -EBADMSG);
+        write_all(ends.stdout_fd, "after\n", 6);
+        turn();
+        assert_last(&one, "after");
+        ck_assert_int_ge(one.memory, 0);
+
+        close_ends(&ends);
 }
 END_TEST
 
@@ -533,4 +595,6 @@ TEST_MAIN("output",
           a_file_that_is_behind_slows_the_writer_and_loses_nothing,
           last_words_fit_into_a_file_that_is_behind,
           pipes_are_small_until_they_are_full_and_survive_no_exec,
-          memory_is_made_for_the_first_byte_and_told_once)
+          memory_is_made_for_the_first_byte_and_told_once,
+          what_waits_of_pipes_that_died_with_a_brain_is_a_line,
+          a_memory_of_another_version_is_left_and_the_pipes_are_read_into_a_new_one)
