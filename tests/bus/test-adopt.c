@@ -65,7 +65,7 @@ START_TEST(d2_a_killed_brain_changes_nothing) {
         Standing web, idle, down;
 
         world_write_sidecars(world, "'web': {'command': ['@CHILDREN@/http-server', '{port}'],"
-                                    " 'port': 'auto', 'readiness': {'http': {'path': '/'}}},"
+                                    " 'port': 'auto'},"
                                     "'idle': " SLEEPER ", 'down': " SLEEPER);
         world_run(world);
         (void) world_start_ready(world, "web");
@@ -94,7 +94,7 @@ START_TEST(d2_a_start_under_way_comes_to_its_end) {
         world_write_sidecars(world,
                              "'slow': {'command': ['/bin/sh', '-c', 'while ! [ -e @DIR@/go ]; do"
                              " sleep 0.02; done; exec @CHILDREN@/http-server {port}'],"
-                             " 'port': 'auto', 'readiness': {'http': {'path': '/'}}}");
+                             " 'port': 'auto'}");
         world_run(world);
         (void) world_start(world, "slow");
         (void) world_next(world, "slow", "Starting/probing");
@@ -294,7 +294,7 @@ START_TEST(d2_a_mode_switch_under_way_comes_to_its_end) {
                 " 'modes': {'a': {'sidecars': ['one']}, 'b': {'sidecars': ['two']}},"
                 " 'sidecars': {'one': " SLEEPER ", 'two': {'command': ['/bin/sh', '-c', 'while ! ["
                 " -e @DIR@/go ]; do sleep 0.02; done; exec @CHILDREN@/http-server {port}'],"
-                " 'port': 'auto', 'readiness': {'http': {'path': '/'}}}}}");
+                " 'port': 'auto'}}}");
         world_run(world);
         mode_listen(world);
         (void) world_start_ready(world, "one");
@@ -325,7 +325,6 @@ START_TEST(d2_what_the_manifest_changed_meanwhile_is_in_force_afterwards) {
         ck_assert_int_eq(world_get_number(world, "one", "NeedsRestart"), 1);
         ck_assert_str_eq(world_state(world, "two"), "Running/ready");
         (void) world_start_ready(world, "three");
-        world_stop(world, "two");
 }
 END_TEST
 
