@@ -274,18 +274,24 @@ START_TEST(a_brain_that_reads_slowly_stops_nobody) {
 END_TEST
 
 START_TEST(the_third_fault_brings_safe_mode_and_the_sixth_the_end) {
+        RawTree tree;
+
         raw_start();
+        raw_spawn(0, 1, "sleeper", output);
+        tree = raw_expect_started(0, 1);
         for (int i = 1; i <= 6; i++) {
                 rig_do("leave 75"); /* never counts */
                 raw_accept_brain();
                 raw_expect_hello(i > 3 ? WIRE_HELLO_SAFE : 0);
-                raw_expect(WIRE_TABLE_END, 0);
+                raw_expect(WIRE_ENTRY, 0);
+                ck_assert(!(raw_news.message.flags & WIRE_ENTRY_ENDED));
                 rig_do("ready");
                 rig_do("leave 1");
                 if (i < 6)
                         raw_accept_brain();
         }
         ck_assert_int_eq(exit_status_of(TAKE(rig.keeper_pid, 0)), 1);
+        ck_assert(is_gone(tree.main_fd, 0));
 }
 END_TEST
 
