@@ -124,6 +124,8 @@ int records_flush(Records *records);
 
 /* Each as it is now. One that has not changed costs nothing. */
 void record_sidecar(Sidecar *sidecar);
+/* The ledger has it just so: for what was read from there. */
+void record_is_known(Sidecar *sidecar);
 void record_sidecar_gone(const Sidecar *sidecar);
 void record_app(const App *app);
 void record_app_gone(const App *app);

@@ -109,6 +109,8 @@ int sidecar_adopt(Sidecar **ret,
         if (r < 0)
                 return r;
 
+        if (tree_slot(s->tree) == record->slot)
+                record_is_known(s);
         *ret = TAKE_PTR(s);
         return 0;
 }
@@ -121,17 +123,6 @@ static void on_nothing_there(Sidecar *s) {
 
         sidecar_tree_observer.on_exited(s, 0, 0);
         sidecar_tree_observer.on_emptied(s);
-}
-
-static void note_adoption(const Sidecar *s) {
-        Event event = {
-                .type = EVENT_ADOPTED,
-                .app = s->app->id,
-                .sidecar = s->spec->name,
-                .generation = s->life.generation,
-        };
-
-        (void) supervisor_add_event(s->supervisor, &event);
 }
 
 bool sidecar_resume(Sidecar *s) {
@@ -151,8 +142,6 @@ bool sidecar_resume(Sidecar *s) {
                 on_nothing_there(s);
 
         is_same = !sidecar_is_gone(s) && s->life.generation == generation;
-        if (is_same)
-                note_adoption(s);
         sidecar_converge(s);
         return is_same;
 }
