@@ -209,6 +209,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .evidence = s->evidence,
                 .readiness_path = s->alive_paths[0],
                 .liveness_path = s->alive_paths[1],
+                .main_pid = s->main_pid,
                 .exit_is_news = s->exit_is_news,
                 .exit_dumped_core = s->exit_dumped_core,
                 .exit_code = s->exit_code,

@@ -72,6 +72,7 @@ typedef struct SidecarRecord {
         Evidence evidence;
         char *readiness_path;
         char *liveness_path;
+        pid_t main_pid;
         bool exit_is_news;
         bool exit_dumped_core;
         int exit_code;

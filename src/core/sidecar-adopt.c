@@ -55,6 +55,8 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         s->running = running ? sidecar_spec_ref(running) : NULL;
         lifecycle_on_adopted(&s->life, s->running ? s->running : s->spec, clock_monotonic_usec());
         s->ignores_dependencies = record->ignores_dependencies;
+        /* A guardian tells it again, but not before somebody may have asked. */
+        s->main_pid = record->main_pid;
         s->exit_is_news = record->exit_is_news;
         s->exit_dumped_core = record->exit_dumped_core;
         s->exit_code = record->exit_code;
