@@ -420,7 +420,7 @@ static int open_logs(Sidecar *s) {
                 return -ENOMEM;
         spec.path = s->log_path;
 
-        r = log_ring_new(&s->ring, clock_realtime_usec());
+        r = log_ring_new(&s->ring, s->supervisor->log_base);
         if (r >= 0)
                 r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
         if (r >= 0)
