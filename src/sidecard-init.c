@@ -77,22 +77,25 @@ static int leave_to(pid_t holder, const Instance *instance, const char *notify_s
 static int run(const Instance *instance, const Session *session, const char *notify_socket) {
         static BrainCommand command;
         static Containment containment = CONTAINMENT_NONE;
-        bool contained = containment_open(&containment, instance->mark) >= 0;
         KeeperSetup setup = {
                 .session = session,
-                .containment = contained ? &containment : NULL,
                 .brain_argv = command.argv,
                 .notify_socket = notify_socket,
         };
         int r;
 
+        r = containment_sweep(instance->directory, instance->mark);
+        if (r < 0)
+                say("cannot end what a former keeper has left: %s", strerror(-r));
+        if (containment_open(&containment, instance->directory, instance->mark) >= 0)
+                setup.containment = &containment;
         r = make_brain_command(&command, instance, setup.containment);
         if (r < 0) {
                 say("cannot find where %s is: %s", BRAIN_NAME, strerror(-r));
                 return EXIT_FAILURE;
         }
         r = keeper_run(&setup);
-        containment_close(&containment);
+        containment_close(&containment, instance->directory);
         return r;
 }
 

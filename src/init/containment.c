@@ -20,6 +20,7 @@
 #include "util/cgroup-dir.h"
 
 #define NAME_PREFIX "sidecard."
+#define RECORD "containment" /* the file in the instance's directory */
 #define END_STALE_ROUNDS 100 /* of 100 ms */
 
 static inline void fclosep(FILE **file) {
@@ -155,6 +156,13 @@ static int make_directory(int dir_fd, const char *path, int *ret) {
         return open_directory(dir_fd, path, ret);
 }
 
+static bool is_inside(const char *path, const char *directory) {
+        size_t length = strlen(directory);
+
+        return strncmp(path, directory, length) == 0 &&
+               (path[length] == '/' || path[length] == '\0');
+}
+
 /* Kills all in a directory of ours, waits for the proof, and removes what is below it. */
 static int end_stale(int dir_fd) {
         struct pollfd news = { .events = POLLPRI };
@@ -211,6 +219,80 @@ static int open_base(const char *path, int *ret) {
         return 0;
 }
 
+static int record_path(char ret[static PATH_MAX], const char *directory) {
+        return snprintf(ret, PATH_MAX, "%s/" RECORD, directory) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* Without it, all that is lost is the sweep after a keeper that was started elsewhere. */
+static void write_record(const char *directory, const char *root) {
+        _cleanup_close_ int fd = -1;
+        char path[PATH_MAX];
+
+        if (record_path(path, directory) < 0)
+                return;
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd >= 0)
+                (void) !write(fd, root, strlen(root));
+}
+
+static void remove_record(const char *directory) {
+        char path[PATH_MAX];
+
+        if (record_path(path, directory) >= 0)
+                (void) unlink(path);
+}
+
+static int read_record(const char *directory, char ret_root[static PATH_MAX]) {
+        char path[PATH_MAX];
+        int r;
+
+        r = record_path(path, directory);
+        return r < 0 ? r : kernel_file_read(AT_FDCWD, path, ret_root, PATH_MAX);
+}
+
+/* The name has the mark too, but anybody can give a name. */
+static int open_own_root(int base_fd, const char *name, const char *mark, int *ret) {
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+        int r;
+
+        if (strncmp(name, NAME_PREFIX, strlen(NAME_PREFIX)) != 0 ||
+            strcmp(name + strlen(NAME_PREFIX), mark) != 0)
+                return -ENOENT;
+        r = open_directory(base_fd, name, &fd);
+        if (r < 0)
+                return r;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_uid != geteuid() || cgroup_dir_has_mark(fd, mark) != 1)
+                return -ENOENT;
+        *ret = TAKE_FD(fd);
+        return 0;
+}
+
+int containment_sweep(const char *directory, const char *mark) {
+        _cleanup_close_ int base_fd = -1, root_fd = -1;
+        char root[PATH_MAX], own[PATH_MAX], *name;
+        int r;
+
+        r = read_record(directory, root);
+        if (r >= 0)
+                r = find_own(own);
+        name = r < 0 ? NULL : strrchr(root, '/');
+        if (!name || is_inside(own, root))
+                return r == -ENOENT ? 0 : r;
+        *name++ = '\0';
+        r = open_base(root, &base_fd);
+        if (r >= 0)
+                r = open_own_root(base_fd, name, mark, &root_fd);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        r = end_stale(root_fd);
+        if (r < 0)
+                return r;
+        return unlinkat(base_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
 /* supervisor/ and trees/; without cgroup.kill (5.14) guardians are the better containment. */
 static int fill_root(Containment *containment, int *ret_supervisor_fd) {
         int r;
@@ -234,11 +316,10 @@ static void close_all(Containment *containment) {
         containment->events_fd = safe_close(containment->events_fd);
 }
 
-int containment_open(Containment *ret, const char *mark) {
+int containment_open(Containment *ret, const char *directory, const char *mark) {
         _cleanup_(close_all) Containment new = CONTAINMENT_NONE;
         _cleanup_close_ int supervisor_fd = -1;
-        char own[PATH_MAX], base[PATH_MAX];
-        bool inside;
+        char own[PATH_MAX], base[PATH_MAX], root[PATH_MAX];
         int r;
 
         r = find_own(own);
@@ -247,11 +328,9 @@ int containment_open(Containment *ret, const char *mark) {
         (void) stpcpy(base, own);
         leave_supervisor_leaf(base);
         (void) snprintf(new.name, sizeof(new.name), NAME_PREFIX "%s", mark);
-        r = snprintf(new.trees, PATH_MAX, "%s/%s/", base, new.name);
-        if (r + (int) sizeof("trees") > PATH_MAX)
+        if (snprintf(root, PATH_MAX, "%s/%s", base, new.name) >= PATH_MAX ||
+            snprintf(new.trees, PATH_MAX, "%s/trees", root) >= PATH_MAX)
                 return -ENAMETOOLONG;
-        inside = strncmp(own, new.trees, (size_t) r) == 0;
-        (void) stpcpy(new.trees + r, "trees");
 
         r = open_base(base, &new.base_fd);
         if (r >= 0)
@@ -259,15 +338,18 @@ int containment_open(Containment *ret, const char *mark) {
         if (r >= 0)
                 r = cgroup_dir_check_mark(new.root_fd, mark);
         if (r >= 0)
-                r = end_predecessor(new.root_fd, inside);
-        if (r >= 0)
-                r = fill_root(&new, &supervisor_fd);
+                r = end_predecessor(new.root_fd, is_inside(own, root));
+        if (r < 0)
+                return r;
+
+        cgroup_dir_mark(new.root_fd, mark);
+        write_record(directory, root);
+        r = fill_root(&new, &supervisor_fd);
         if (r >= 0)
                 r = kernel_file_write(supervisor_fd, "cgroup.procs", "0");
         if (r < 0)
                 return r;
 
-        cgroup_dir_mark(new.root_fd, mark);
         cgroup_dir_mark(new.trees_fd, mark);
         *ret = new;
         new = (Containment) CONTAINMENT_NONE;
@@ -290,10 +372,11 @@ bool containment_has(const Containment *containment, pid_t pid) {
         return kernel_file_read(AT_FDCWD, path, text, sizeof(text)) >= 0 && strstr(text, within);
 }
 
-void containment_close(Containment *containment) {
+void containment_close(Containment *containment, const char *directory) {
         if (containment->root_fd >= 0 &&
             kernel_file_write(containment->base_fd, "cgroup.procs", "0") >= 0 &&
-            cgroup_dir_remove_below(containment->root_fd) >= 0)
-                (void) unlinkat(containment->base_fd, containment->name, AT_REMOVEDIR);
+            cgroup_dir_remove_below(containment->root_fd) >= 0 &&
+            unlinkat(containment->base_fd, containment->name, AT_REMOVEDIR) >= 0)
+                remove_record(directory);
         close_all(containment);
 }

@@ -289,8 +289,8 @@ static void look_after_brain(Keeper *k) {
 static void on_guardian_end(Keeper *k, Entry *entry, const siginfo_t *info) {
         const GuardianFacts *facts = &k->table.guardian_facts[table_slot(&k->table, entry)];
 
-        entry->has_exec = facts->has_exec;
-        entry->exec_error = facts->exec_error;
+        if (facts->has_exec)
+                entry_set_exec(entry, facts->exec_error);
         entry->code = facts->code;
         entry->status = facts->status;
         if (info->si_code == CLD_EXITED && info->si_status == 0) {

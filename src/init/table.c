@@ -3,9 +3,8 @@
 /*
  * Table
  *
- * A generation is spawned once: orders may be read again by nobody, but a brain that was killed
- * after its SPAWN has a successor that does not know whether that one came through, and so orders
- * it again.
+ * A generation is spawned once. A brain that was killed after its SPAWN has a successor that cannot
+ * know whether that came through, and so orders it again: what was seen is not done twice.
  */
 
 #include <sys/epoll.h>

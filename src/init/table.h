@@ -27,7 +27,7 @@ typedef struct Table {
         int holders[WIRE_HOLDERS_MAX]; /* pidfds; -1: none */
 } Table;
 
-/* The ledger is empty. */
+/* Makes an empty ledger, and the memory that is shared with guardians. */
 int table_open(Table *table, int epoll_fd);
 
 uint32_t table_slot(const Table *table, const Entry *entry);

@@ -79,8 +79,8 @@ enum {
  * among it: whoever wants that generation orders it again.
  *
  * A guardian that has ended can be asked no more, and its last words may have been read by a brain
- * that is dead. So from its end on EXEC, error, code and status are its main's, as far as it knew
- * them: without EXEC, and with code 0, it did not.
+ * that is dead. So at its end the keeper tells what it knew of its main, as EXEC and EXITED or in
+ * ENTRY: no EXEC, or code 0, is what it did not know.
  */
 enum {
         WIRE_ENTRY_GUARDED = 1 << 0, /* pid and end are the guardian's, the main's come from it */

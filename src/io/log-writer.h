@@ -17,10 +17,15 @@
 #include "io/log-file.h"
 #include "io/rotated-file.h"
 
-/* The last words of a sidecar cannot wait for room: two full pipes always fit besides. */
-#define LOG_FILE_ROOM_BYTES (256u * 1024u)
-#define LOG_FILE_RESERVE_BYTES (128u * 1024u)
-#define LOG_FILE_BUFFER_BYTES (LOG_FILE_ROOM_BYTES + LOG_FILE_RESERVE_BYTES)
+/* A piece a file and turn: small enough to make room early, large enough for write(2). */
+#define LOG_PIECE_BYTES (64u * 1024u)
+
+/*
+ * The last words of a sidecar cannot wait for room: two full pipes always fit besides, and the
+ * copies that the ring makes of lines then.
+ */
+#define LOG_FILE_RESERVE_BYTES ((128u + 32u) * 1024u)
+#define LOG_FILE_ROOM_BYTES (LOG_RING_BYTES - LOG_FILE_RESERVE_BYTES)
 
 typedef enum LogFilePlace {
         LOG_FILE_RESTS,
@@ -40,15 +45,18 @@ struct LogFile {
         LogFilePlace place;
         TAILQ_ENTRY(LogFile) link; /* of the list that place names */
         uint64_t due_usec;
-        char *buffer; /* a ring of LOG_FILE_BUFFER_BYTES; NULL while there is nothing in it */
-        size_t start, used;
-        uint64_t n_lost;  /* after what is in the buffer */
-        int error;        /* of the last write; positive, 0 if there was none */
-        int told_error;   /* what on_state said last */
-        bool wants_room;  /* it was filled */
-        bool has_room;    /* news: there is room again */
-        bool is_news;     /* in LogWriter::news */
-        bool is_released; /* by log_file_free(): goes when all is written */
+        LogMemory *memory; /* NULL: nothing was written yet */
+        LogExtent extent;  /* of its ring */
+        uint64_t reserved; /* position: what is a ring before it is gone */
+        uint64_t done;     /* raw: what comes next in the file */
+        uint64_t taken;    /* raw: all before it is out of the ring, though maybe not done */
+        bool is_unsure;    /* done is as noted by a brain that was killed: some more may be */
+        int error;         /* of the last write; positive, 0 if there was none */
+        int told_error;    /* what on_state said last */
+        bool wants_room;   /* somebody was told that there is none */
+        bool has_room;     /* news: there is room again */
+        bool is_news;      /* in LogWriter::news */
+        bool is_released;  /* by log_file_free(): goes when all is written */
         TAILQ_ENTRY(LogFile) news_link;
 };
 
@@ -67,7 +75,8 @@ struct LogWriter {
         LogFileList news;     /* LogFile::news_link */
         bool is_stopping;
         bool has_ended;
-        bool is_abandoned; /* nobody waits for the thread: it frees the writer */
+        bool is_abandoned;           /* nobody waits for the thread: it frees the writer */
+        char piece[LOG_PIECE_BYTES]; /* what is being written, out of whichever ring */
 };
 
 int log_writer_start(LogWriter *writer);

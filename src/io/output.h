@@ -5,7 +5,7 @@
  * Output
  *
  * The reading ends of a sidecar's stdout and stderr. Each turn of the loop reads a bounded piece
- * into the ring and hands the same bytes to the file. While the file is behind, the pipe is left
+ * into the ring, from which the file is written too. While the file is behind, the pipe is left
  * unread, for 200 ms at most: then the file loses bytes, and says how many. So a flood is slowed
  * as a terminal slows it, and neither memory grows nor does another sidecar wait (contract G4).
  */
@@ -54,7 +54,9 @@ int output_open(Output *output, uint64_t generation, OutputEnds *ret);
 /*
  * Goes on where an earlier brain was killed, in the midst of anything: not a byte is lost or
  * doubled, in the ring and in the file. Before anything else; takes all three over, -1: none.
- * generation: whose pipes these are.
+ * generation: whose pipes these are. What waits for a newline of any other pipe becomes a line.
+ * -EBADMSG: the memory is of a form that this version does not know, or damaged. That is all that
+ * is wrong then: the pipes are read into a new one.
  */
 int output_adopt(Output *output, uint64_t generation, int memory_fd, int stdout_fd, int stderr_fd);
 

@@ -182,7 +182,8 @@ static void on_guardian_end(Tree *tree, const WireMessage *message) {
 
         (void) on_guardian(NULL, -1, 0, tree);
         tree_forget_guardian(tree);
-        tell_what_the_keeper_knows(tree, is_mains ? message->code : 0, message->status);
+        tell_what_the_keeper_knows(tree, is_mains ? message->code : 0,
+                                   is_mains ? message->status : 0);
         if (tree->state == TREE_REQUESTED) {
                 tree->owes_acknowledge = true;
                 on_fork_failed(tree, tree->fork_error > 0 ? tree->fork_error : EIO);

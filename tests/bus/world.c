@@ -235,6 +235,20 @@ World *world_new(void) {
         return world_new_at(dir, "bus");
 }
 
+void world_restart_bus(World *w) {
+        const char *socket = strrchr(w->bus_address, '/') + 1;
+        _cleanup_free_ char *config = format_text("%s.conf", socket);
+
+        process_signal(w->bus_daemon.pidfd, SIGKILL);
+        (void) process_reap(&w->bus_daemon);
+        w->bus = sd_bus_close_unref(w->bus);
+        w->owner[0] = '\0';
+        (void) unlink(strchr(w->bus_address, '=') + 1);
+        (void) unlink(strchr(w->open_address, '=') + 1);
+        start_bus(w, config);
+        connect_client(w);
+}
+
 World *world_new_beside(const World *first) {
         World *w = world_new_at(first->dir, "second-bus");
 

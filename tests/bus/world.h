@@ -58,6 +58,9 @@ void world_teardown(void);
 
 World *world_new(void);
 
+/* Kills the bus and starts another at the same address; the client connects anew. */
+void world_restart_bus(World *w);
+
 /* A second bus, in the same session: same directories, other socket. */
 World *world_new_beside(const World *first);
 

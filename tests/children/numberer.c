@@ -70,7 +70,7 @@ static void write_line(void) {
         char line[NUMBERED_LINE_MAX];
         size_t size;
 
-        size = numbered_line_make(line, stream == 0 ? 'o' : 'e', generation, ++n_lines[stream]);
+        size = numbered_line_make(line, stream, generation, ++n_lines[stream]);
         write_all(stream == 0 ? STDOUT_FILENO : STDERR_FILENO, line, size);
         n_flood_bytes += size;
         if (pace == NUMBERER_FLOOD && n_flood_bytes >= NUMBERER_FLOOD_BYTES)

@@ -184,6 +184,7 @@ static void report(void) {
                history_figures.n_exits);
         printf("  %-36s %8zu (%.1f MiB)\n", "lines compared in the files", line_figures.n_in_files,
                (double) line_figures.n_bytes_in_files / 1024 / 1024);
+        printf("  %-36s %8zu\n", "... within one of the other stream", line_figures.n_mixed);
         printf("  %-36s %8zu (%zu overwritten before)\n", "... by GetLog", line_figures.n_followed,
                line_figures.n_overwritten);
         printf("  %-36s %8zu\n", "times that a file could not follow",

@@ -29,33 +29,12 @@ LineFigures line_figures;
 
 static Follower followers[N_SIDECARS];
 
-/* A line as it came, without its newline; false where it is none that a numberer has written. */
-static bool
-parse_line(const char *text, size_t *ret_stream, uint64_t *ret_generation, uint64_t *ret_number) {
-        char wanted[NUMBERED_LINE_MAX], letter;
-        uint64_t generation, number;
-        size_t size;
-
-        if (sscanf(text, "%c %" SCNu64 " %" SCNu64, &letter, &generation, &number) != 3 ||
-            (letter != 'o' && letter != 'e'))
-                return false;
-
-        size = numbered_line_make(wanted, letter, generation, number);
-        if (strlen(text) != size - 1 || memcmp(text, wanted, size - 1) != 0)
-                return false;
-
-        *ret_stream = letter == 'e';
-        *ret_generation = generation;
-        *ret_number = number;
-        return true;
-}
-
 static void check_in_ring(const char *name, Follower *follower, const LogLine *line) {
-        size_t stream = streq(line->stream, "stderr"), said;
+        int stream = streq(line->stream, "stderr"), said;
         uint64_t generation, number, wanted = 1;
         bool is_behind_gap = TAKE(follower->streams[stream].is_behind_gap, false);
 
-        if (!parse_line(line->text, &said, &generation, &number)) {
+        if (!numbered_line_parse(line->text, &said, &generation, &number)) {
                 flaw(FLAW_LINE_DISORDER, "%s: GetLog has line %" PRIu64 ": %.120s", name, line->seq,
                      line->text);
                 return;
@@ -147,39 +126,71 @@ void lines_check_rings(World *w) {
         }
 }
 
-static void check_in_file(Lives *lives, const char *path, size_t n_line, const char *text) {
+static void check_in_file(Lives *lives, const char *path, const char *text) {
         uint64_t generation, number;
-        size_t stream;
         Life *life;
+        int stream;
 
-        if (!parse_line(text, &stream, &generation, &number) ||
+        if (!numbered_line_parse(text, &stream, &generation, &number) ||
             !(life = lives_find(lives, generation))) {
-                flaw(FLAW_LINE_DISORDER, "%s:%zu: %.120s", path, n_line, text);
+                flaw(FLAW_LINE_DISORDER, "%s: %.120s", path, text);
                 return;
         }
 
         if (number <= life->n_found[stream]) {
-                flaw(FLAW_LINE_DISORDER, "%s:%zu: %.40s after %" PRIu64, path, n_line, text,
+                flaw(FLAW_LINE_DISORDER, "%s: %.40s after %" PRIu64, path, text,
                      life->n_found[stream]);
                 return;
         }
         if (number > life->n_found[stream] + 1)
-                flaw(FLAW_LINE_MISSING, "%s:%zu: %.40s after %" PRIu64, path, n_line, text,
+                flaw(FLAW_LINE_MISSING, "%s: %.40s after %" PRIu64, path, text,
                      life->n_found[stream]);
         life->n_found[stream] = number;
 }
 
-static void read_file(Lives *lives, const char *path) {
-        _cleanup_free_ char *line = NULL;
-        FILE *file = fopen(path, "re");
-        size_t n_allocated = 0, n_line = 0;
-        ssize_t n;
+/* Bytes as they came: a line of one stream may stand in the middle of one of the other. */
+typedef struct Unmixed {
+        struct {
+                char text[2 * NUMBERED_LINE_MAX];
+                size_t size;
+        } streams[2];
+} Unmixed;
 
-        while (file && (n = getline(&line, &n_allocated, file)) > 0) {
-                line_figures.n_bytes_in_files += (uint64_t) n;
-                line_figures.n_in_files++;
-                line[strcspn(line, "\n")] = '\0';
-                check_in_file(lives, path, ++n_line, line);
+/* A newline belongs to the stream that has come to its mark. */
+static int find_stream(const Unmixed *unmixed, char byte) {
+        int stream = numbered_stream(byte);
+
+        for (int i = 0; stream < 0 && i < 2; i++)
+                if (unmixed->streams[i].size > 0 &&
+                    unmixed->streams[i].text[unmixed->streams[i].size - 1] == NUMBERED_MARKS[i])
+                        stream = i;
+        return stream < 0 ? 0 : stream;
+}
+
+static void take_byte(Lives *lives, const char *path, Unmixed *unmixed, char byte) {
+        int stream = find_stream(unmixed, byte);
+        char *text = unmixed->streams[stream].text;
+        size_t *size = &unmixed->streams[stream].size;
+
+        if (byte != '\n' && *size < sizeof(unmixed->streams[0].text) - 1) {
+                text[(*size)++] = byte;
+                return;
+        }
+
+        text[*size] = '\0';
+        *size = 0;
+        line_figures.n_in_files++;
+        line_figures.n_mixed += unmixed->streams[1 - stream].size > 0;
+        check_in_file(lives, path, text);
+}
+
+static void read_file(Lives *lives, Unmixed *unmixed, const char *path) {
+        FILE *file = fopen(path, "re");
+        int byte;
+
+        while (file && (byte = getc_unlocked(file)) != EOF) {
+                line_figures.n_bytes_in_files++;
+                take_byte(lives, path, unmixed, (char) byte);
         }
         if (file)
                 (void) fclose(file);
@@ -187,6 +198,9 @@ static void read_file(Lives *lives, const char *path) {
 
 /* NAME.log.N ... NAME.log.1, NAME.log */
 static void read_rotated(Lives *lives, const World *w) {
+        static Unmixed unmixed;
+
+        unmixed = (Unmixed){ 0 };
         for (int n = FILES_MAX; n >= 0; n--) {
                 _cleanup_free_ char *path = NULL;
                 char rotation[8] = "";
@@ -196,7 +210,7 @@ static void read_rotated(Lives *lives, const World *w) {
                 ck_assert_int_ge(asprintf(&path, "%s/state/sidecard/log/" WORLD_APP "/%s.log%s",
                                           w->dir, lives->name, rotation),
                                  0);
-                read_file(lives, path);
+                read_file(lives, &unmixed, path);
         }
 }
 

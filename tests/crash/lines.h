@@ -20,9 +20,12 @@ void lines_check_rings(World *w);
 /* The files with all their rotations; the daemon has to be gone. */
 void lines_check_files(const World *w);
 
-/* What was compared, and how many lines had been overwritten before they were asked for. */
+/*
+ * What was compared; overwritten: before they were asked for; mixed: lines in the files that end
+ * while one of the other stream is not whole yet.
+ */
 typedef struct LineFigures {
-        size_t n_followed, n_overwritten, n_in_files;
+        size_t n_followed, n_overwritten, n_in_files, n_mixed;
         uint64_t n_bytes_in_files;
 } LineFigures;
 

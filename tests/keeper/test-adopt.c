@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "rig.h"
@@ -17,6 +18,8 @@
 #include "util/strv.h"
 
 #define MANY 1000
+#define KILLS 100
+#define KILL_AFTER_MAX_USEC 4000
 #define RESPAWNS 50
 #define ASK_PAUSE_USEC 1000
 
@@ -26,6 +29,7 @@ static void await_next_brain(void) {
 
         rig_accept_brain();
         ck_assert_int_ne(rig.brain_pid, old);
+        rig_do("ready"); /* else the keeper thinks that it does not come up, and pauses */
 }
 
 /* It has done all that it was about to do: acknowledged what it has told, above all. */
@@ -146,6 +150,31 @@ START_TEST(what_it_dies_of_again_and_again_is_told_to_the_last) {
         }
         ck_assert_int_eq(rig_ask("adopt a %d 1", slot), 1);
         expect_whole_life(0, 9);
+        expect_usable("a");
+}
+END_TEST
+
+/* Killed anywhere between the order and the acknowledgement, whichever news it was about to read.
+ */
+START_TEST(at_whatever_instant_it_is_killed_the_exit_is_right) {
+        unsigned seed = (unsigned) clock_realtime_usec();
+        int slot;
+
+        printf("seed %u\n", seed);
+        rig_start();
+        slot = rig_ask("slot a");
+        for (int generation = 1; generation <= KILLS; generation++) {
+                int status = rand_r(&seed) % 256;
+                _cleanup_close_ int brain_pidfd = pin(rig.brain_pid);
+
+                rig_do("die-on emptied");
+                rig_do("spawn a %s %d", child_path("sleeper"), status);
+                (void) usleep((useconds_t) rand_r(&seed) % KILL_AFTER_MAX_USEC);
+                (void) syscall(SYS_pidfd_send_signal, brain_pidfd, SIGKILL, NULL, 0);
+                await_next_brain();
+                ck_assert_int_eq(rig_ask("adopt a %d %d", slot, generation), 1);
+                expect_whole_life(0, status);
+        }
         expect_usable("a");
 }
 END_TEST
@@ -385,8 +414,12 @@ START_TEST(memory_ledger_and_holders_are_kept) {
 END_TEST
 
 static void await_given_back(int slot) {
-        while (rig_ask("kept %d", slot) != -ENOENT)
+        uint64_t until = clock_monotonic_usec() + RIG_PATIENCE_MSEC * UINT64_C(1000);
+
+        while (rig_ask("kept %d", slot) != -ENOENT) {
+                ck_assert_msg(clock_monotonic_usec() < until, "slot %d is not given back", slot);
                 (void) usleep(ASK_PAUSE_USEC);
+        }
 }
 
 START_TEST(what_nobody_claims_is_ended_and_given_back) {
@@ -485,6 +518,7 @@ int main(void) {
         const TTest *const tests[] = {
                 a_running_tree_is_taken_up_as_it_was,
                 whatever_news_it_dies_of_is_told_to_the_next,
+                at_whatever_instant_it_is_killed_the_exit_is_right,
                 what_it_dies_of_again_and_again_is_told_to_the_last,
                 leftovers_are_still_guarded,
                 a_kill_under_way_comes_to_its_end,
