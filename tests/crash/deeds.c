@@ -30,7 +30,7 @@ size_t deed_counts[_DEED_KIND_MAX];
 static const struct {
         const char *name;
         unsigned int set;
-} modes[] = { { "all", 0x3f }, { "even", 0x15 }, { "few", 0x03 } };
+} modes[] = { { "all", 0x3f }, { "most", 0x3c }, { "others", 0x17 } };
 
 typedef struct Client {
         sd_bus *bus;
@@ -121,13 +121,13 @@ void deeds_setup(World *w) {
                 lives_open(&sidecars[i], w->dir, name);
         }
 
-        /* Nothing here is for timing: what is asked to stop always does, and has all the time. */
+        /* What is asked to stop does so at once: who needs the timeout was not asked. */
         fprintf(out,
                 "{'manifestVersion': 1, 'id': '" WORLD_APP "', 'defaults': {"
                 "'restart': {'delay': '50ms', 'factor': 1, 'jitter': 0, 'attempts': 'unlimited'},"
-                "'stop': {'timeout': '60s'}, 'log': {'maxSize': '1M', 'maxFiles': 100}},"
+                "'stop': {'timeout': '%us'}, 'log': {'maxSize': '1M', 'maxFiles': 100}},"
                 "'defaultMode': '%s', 'modes': {",
-                modes[0].name);
+                (unsigned int) (LIVES_STOP_TIMEOUT_USEC / USEC_PER_SEC), modes[0].name);
         for (size_t i = 0; i < ELEMENTSOF(modes); i++)
                 write_mode(out, i);
         fprintf(out, "}, 'sidecars': {");
@@ -142,6 +142,9 @@ void deeds_begin(World *w) {
         for (size_t i = 0; i < ELEMENTSOF(clients); i++)
                 clients[i] = (Client){ .bus = i < N_CLIENTS ? client_open(w) : NULL };
         client_hold(w->bus, NULL);
+        for (size_t i = 0; i < N_BY_HAND; i++)
+                (void) world_start(w, sidecars[i].name);
+        by_hand = (1u << N_BY_HAND) - 1;
         for (size_t i = 0; i < N_SIDECARS; i++)
                 if (deeds_wanted() & (1u << i))
                         sidecars[i].n_wishes++;
@@ -284,6 +287,10 @@ static bool choose_client(size_t first, bool holds) {
         return false;
 }
 
+static unsigned int choose_held(void) {
+        return (unsigned int) (below(1u << N_HELD) | below(1u << N_HELD));
+}
+
 static bool command_someone(int command, int value) {
         size_t first = below(N_SIDECARS);
 
@@ -305,7 +312,8 @@ static bool choose(void) {
                 return true;
 
         case DEED_STOP:
-                if (!choose_by_hand(true))
+                /* A storm over nothing shows nothing: most are to be up. */
+                if (__builtin_popcount(by_hand) <= N_BY_HAND / 2 || !choose_by_hand(true))
                         return false;
                 by_hand &= ~(1u << deed.target);
                 return true;
@@ -322,14 +330,14 @@ static bool choose(void) {
                 if (!choose_client(0, below(2)) && !choose_client(0, false))
                         return false;
                 clients[deed.target].holds = true;
-                clients[deed.target].set = (unsigned int) below(1u << N_HELD);
+                clients[deed.target].set = choose_held();
                 return true;
 
         case DEED_HOLDER_BEGINS:
                 if (!choose_client(N_CLIENTS, false))
                         return false;
                 clients[deed.target].holds = true;
-                clients[deed.target].set = (unsigned int) below(1u << N_HELD);
+                clients[deed.target].set = choose_held();
                 return true;
 
         case DEED_RELEASE:

@@ -17,6 +17,7 @@
 static const char *const names[_FLAW_KIND_MAX] = {
         [FLAW_LOST] = "sidecars lost",
         [FLAW_RESTARTED] = "sidecars restarted or ended",
+        [FLAW_STOP] = "stops whose signal was lost",
         [FLAW_DOUBLED] = "sidecars doubled",
         [FLAW_LINE_MISSING] = "lines missing",
         [FLAW_LINE_DISORDER] = "lines twice or out of order",

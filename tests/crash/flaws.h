@@ -15,6 +15,7 @@
 typedef enum FlawKind {
         FLAW_LOST,      /* wanted, and does not run */
         FLAW_RESTARTED, /* it ran, nobody asked, and it was ended or started */
+        FLAW_STOP,      /* its signal never came */
         FLAW_DOUBLED,   /* two at a time, or two of one generation */
         FLAW_LINE_MISSING,
         FLAW_LINE_DISORDER, /* twice, out of order, torn */

@@ -161,11 +161,19 @@ static void check_end(Lives *lives, size_t i) {
                 return;
 
         ask = find_ask(lives, before, life->ended_usec);
-        if (ask)
-                ask->is_spent = true;
-        else
+        if (!ask) {
                 flaw(FLAW_RESTARTED, "%s: generation %" PRIu64 " got a SIGTERM, and nobody asked",
                      lives->name, life->generation);
+                return;
+        }
+
+        ask->is_spent = true;
+        if (life->ended_usec - ask->began_usec >= LIVES_STOP_TIMEOUT_USEC)
+                flaw(FLAW_STOP,
+                     "%s: generation %" PRIu64 " was asked to stop by the timeout alone, %.1f s "
+                     "later",
+                     lives->name, life->generation,
+                     (double) (life->ended_usec - ask->began_usec) / USEC_PER_SEC);
 }
 
 void lives_check(Lives *lives) {

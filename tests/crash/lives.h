@@ -20,6 +20,9 @@
 
 #define N_SIDECARS 20
 
+/* Of the manifest; a sidecar that was asked takes some milliseconds. */
+#define LIVES_STOP_TIMEOUT_USEC (20 * USEC_PER_SEC)
+
 typedef struct Life {
         uint64_t generation;
         pid_t pid;

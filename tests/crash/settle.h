@@ -15,3 +15,7 @@
 
 /* False: it never got to be so; what is missing has been told. */
 bool settle(World *w);
+
+/* The longest that it took, and what was waited for to the last. */
+extern uint64_t settle_longest_usec;
+extern char settle_longest_text[160];
