@@ -24,7 +24,7 @@
 #include "util/macro.h"
 
 #define EXIT_EXEC_FAILED 127
-#define VMSTAT_MAX 16384
+#define VMSTAT_MAX 8192 /* twice of what it is, and the line is in the midst */
 
 void brain_record_start(BrainRecord *record) {
         record->is_ready = record->is_unwanted = record->is_hungry = false;
