@@ -21,6 +21,7 @@ static const char *const names[_FLAW_KIND_MAX] = {
         [FLAW_DOUBLED] = "sidecars doubled",
         [FLAW_LINE_MISSING] = "lines missing",
         [FLAW_LINE_DISORDER] = "lines twice or out of order",
+        [FLAW_LINE_INVENTED] = "sidecars with lost lines that never were",
         [FLAW_EXIT_CODE] = "exit codes wrong, untold or twice",
         [FLAW_EVENT] = "gaps and changes in the events",
         [FLAW_HOLD] = "holds lost or invented",
@@ -51,5 +52,5 @@ size_t flaws_total(void) {
 
 void flaws_print(void) {
         for (size_t i = 0; i < _FLAW_KIND_MAX; i++)
-                printf("  %-36s %8zu\n", names[i], counts[i]);
+                printf("  %-42s %8zu\n", names[i], counts[i]);
 }

@@ -19,6 +19,7 @@ typedef enum FlawKind {
         FLAW_DOUBLED,   /* two at a time, or two of one generation */
         FLAW_LINE_MISSING,
         FLAW_LINE_DISORDER, /* twice, out of order, torn */
+        FLAW_LINE_INVENTED, /* told as lost, and never written */
         FLAW_EXIT_CODE,     /* wrong, untold, or told twice */
         FLAW_EVENT,         /* a gap, or another event of the same number */
         FLAW_HOLD,

@@ -177,13 +177,12 @@ static void assert_clean_start(void) {
 
 static void report(void) {
         printf("keeper storm: seed %u, containment %s\n"
-               "  keepers killed            %8u\n"
-               "  processes at their deaths %8zu, %zu of them in cgroups\n"
-               "  left after 3 s            %8u\n"
-               "  gone after                %8" PRIu64 " ms (%" PRIu64 " at most)\n",
+               "  keepers killed              %8u\n"
+               "  processes at their deaths   %8zu (%zu in cgroups)\n"
+               "  from SIGKILL to none left   %8.1f ms, the mean (%.1f at most)\n",
                seed, figures.containment, figures.n_kills, figures.n_processes,
-               figures.n_in_cgroups, 0u, figures.sum_usec / figures.n_kills / USEC_PER_MSEC,
-               figures.longest_usec / USEC_PER_MSEC);
+               figures.n_in_cgroups, (double) figures.sum_usec / figures.n_kills / USEC_PER_MSEC,
+               (double) figures.longest_usec / USEC_PER_MSEC);
         (void) fflush(stdout);
 }
 

@@ -187,27 +187,27 @@ static void report(void) {
         printf("kill storm: seed %u, containment %s, %u sidecars, %.1f s\n", seed,
                figures.containment, N_SIDECARS,
                (double) (clock_monotonic_usec() - figures.began_usec) / USEC_PER_SEC);
-        printf("  %-36s %8u\n", "brains killed", figures.n_kills + figures.n_second_kills);
-        printf("  %-36s %8u\n", "... while they were coming up", figures.n_second_kills);
+        printf("  %-42s %8u\n", "brains killed", figures.n_kills + figures.n_second_kills);
+        printf("  %-42s %8u\n", "... while they were coming up", figures.n_second_kills);
         if (figures.n_back > 0)
-                printf("  %-36s %8.1f ms (%.1f at most)\n", "SIGKILL to the next name, median",
+                printf("  %-42s %8.1f ms (%.1f at most)\n", "SIGKILL to the next name, median",
                        (double) figures.back_usec[figures.n_back / 2] / USEC_PER_MSEC,
                        (double) figures.back_usec[figures.n_back - 1] / USEC_PER_MSEC);
-        printf("  %-36s %8.1f ms at most (%s)\n", "the last kill to all in place",
+        printf("  %-42s %8.1f ms at most (%s)\n", "the last kill to all in place",
                (double) settle_longest_usec / USEC_PER_MSEC, settle_longest_text);
-        printf("  %-36s %8u\n", "sidecars adopted", figures.n_adopted);
+        printf("  %-42s %8u\n", "sidecars adopted", figures.n_adopted);
         for (DeedKind kind = 0; kind < _DEED_KIND_MAX; kind++)
-                printf("  deed: %-30s %8zu\n", deed_name(kind), deed_counts[kind]);
-        printf("  %-36s %8zu\n  %-36s %8zu\n", "starts", n_starts,
+                printf("  deed: %-36s %8zu\n", deed_name(kind), deed_counts[kind]);
+        printf("  %-42s %8zu\n  %-42s %8zu\n", "starts", n_starts,
                "exits with a code that was told", n_told);
-        printf("  %-36s %8zu (%zu with an exit)\n", "events", history_figures.n_events,
+        printf("  %-42s %8zu (%zu with an exit)\n", "events", history_figures.n_events,
                history_figures.n_exits);
-        printf("  %-36s %8zu (%.1f MiB)\n", "lines compared in the files", line_figures.n_in_files,
+        printf("  %-42s %8zu (%.1f MiB)\n", "lines compared in the files", line_figures.n_in_files,
                (double) line_figures.n_bytes_in_files / 1024 / 1024);
-        printf("  %-36s %8zu\n", "... within one of the other stream", line_figures.n_mixed);
-        printf("  %-36s %8zu (%zu overwritten before)\n", "... by GetLog", line_figures.n_followed,
+        printf("  %-42s %8zu\n", "... within one of the other stream", line_figures.n_mixed);
+        printf("  %-42s %8zu (%zu overwritten before)\n", "... by GetLog", line_figures.n_followed,
                line_figures.n_overwritten);
-        printf("  %-36s %8zu\n", "times that a file could not follow",
+        printf("  %-42s %8zu\n", "times that a file could not follow",
                history_figures.n_log_dropped);
         flaws_print();
         (void) fflush(stdout);

@@ -18,6 +18,7 @@
 
 typedef struct Follower {
         uint64_t after;
+        uint64_t n_lost; /* since the first call */
         struct {
                 uint64_t generation;
                 uint64_t number;
@@ -60,7 +61,8 @@ static void follow_page(const char *name, Follower *follower, const LogPage *pag
 
         if (page->lost > 0)
                 follower->streams[0].is_behind_gap = follower->streams[1].is_behind_gap = true;
-        line_figures.n_overwritten += page->lost;
+        if (follower->after > 0)
+                follower->n_lost += page->lost;
 
         for (size_t i = 0; i < page->n_lines; i++, next++) {
                 const LogLine *line = &page->lines[i];
@@ -108,6 +110,18 @@ static bool is_at_the_end(const Lives *lives, const Follower *follower) {
         return true;
 }
 
+static void check_lost(const Lives *lives, uint64_t n_lost) {
+        uint64_t n_written = 0;
+
+        for (size_t i = 0; i < lives->n_lives; i++)
+                n_written += lives->lives[i].n_lines[0] + lives->lives[i].n_lines[1];
+        line_figures.n_overwritten += n_lost;
+        if (n_lost > n_written)
+                flaw(FLAW_LINE_INVENTED,
+                     "%s: GetLog told of %" PRIu64 " lost lines, and it wrote %" PRIu64 " in all",
+                     lives->name, n_lost, n_written);
+}
+
 void lines_check_rings(World *w) {
         uint64_t deadline = clock_monotonic_usec() + WORLD_PATIENCE / 4;
 
@@ -123,6 +137,7 @@ void lines_check_rings(World *w) {
                 if (!is_at_the_end(&sidecars[i], &whole))
                         flaw(FLAW_LINE_MISSING, "%s: GetLog ends before the last line",
                              sidecars[i].name);
+                check_lost(&sidecars[i], followers[i].n_lost);
         }
 }
 
