@@ -47,7 +47,8 @@ static size_t mode;
 /* What is under way. */
 static struct {
         DeedKind kind;
-        size_t target; /* sidecar, mode or client */
+        size_t target;      /* sidecar, mode or client */
+        unsigned int added; /* what is wanted by it, and was not before; bit i: sidecar i */
         enum {
                 ANSWER_NONE,
                 ANSWER_AWAITED,
@@ -372,12 +373,13 @@ void deeds_do(World *w) {
 
         /* Somebody asks from before it is said on. */
         after = deeds_wanted();
+        deed.added = after & ~before;
         for (size_t i = 0; i < N_SIDECARS; i++) {
                 bool is_restart = deed.kind == DEED_RESTART && i == deed.target;
 
                 if (is_restart || (before & ~after & (1u << i)))
                         lives_ask_end(&sidecars[i]);
-                if (is_restart || (after & ~before & (1u << i)))
+                if (is_restart || (deed.added & (1u << i)))
                         sidecars[i].n_wishes++;
         }
         send_deed(w);
@@ -454,10 +456,21 @@ static void await_answer(World *w) {
         }
 }
 
+/* The process that was refused its answer has gone, and with it the hold that it may have had. */
+static void expect_new_start(unsigned int added) {
+        for (size_t i = 0; i < N_SIDECARS; i++)
+                if (added & (1u << i)) {
+                        lives_ask_end(&sidecars[i]);
+                        sidecars[i].n_wishes++;
+                }
+}
+
 void deeds_finish(World *w) {
         await_answer(w);
         for (int n = 0; deed.answer == ANSWER_DIED && deed.kind != DEED_RESTART; n++) {
                 ck_assert_msg(n < 3, "No brain takes it: %s", deed_name(deed.kind));
+                if (deed.kind == DEED_HOLDER_BEGINS)
+                        expect_new_start(deed.added);
                 send_deed(w);
                 await_answer(w);
         }

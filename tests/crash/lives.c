@@ -187,9 +187,12 @@ void lives_check(Lives *lives) {
 
         for (size_t i = 0; i < lives->n_lives; i++)
                 n_told += lives->lives[i].was_told;
-        if (lives->n_lives > lives->n_wishes + n_told)
+        if (lives->n_lives > lives->n_wishes + n_told) {
                 flaw(FLAW_RESTARTED, "%s: %zu starts, of %zu wishes and %zu exits", lives->name,
                      lives->n_lives, lives->n_wishes, n_told);
+                /* Told once. */
+                lives->n_wishes = lives->n_lives - n_told;
+        }
 }
 
 bool lives_command(Lives *lives, int command, int value) {
