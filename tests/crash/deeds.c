@@ -47,6 +47,7 @@ static size_t mode;
 /* What is under way. */
 static struct {
         DeedKind kind;
+        uint64_t since_usec;
         size_t target;      /* sidecar, mode or client */
         unsigned int added; /* what is wanted by it, and was not before; bit i: sidecar i */
         enum {
@@ -374,11 +375,12 @@ void deeds_do(World *w) {
         /* Somebody asks from before it is said on. */
         after = deeds_wanted();
         deed.added = after & ~before;
+        deed.since_usec = clock_monotonic_usec();
         for (size_t i = 0; i < N_SIDECARS; i++) {
                 bool is_restart = deed.kind == DEED_RESTART && i == deed.target;
 
                 if (is_restart || (before & ~after & (1u << i)))
-                        lives_ask_end(&sidecars[i]);
+                        lives_ask_end(&sidecars[i], deed.since_usec, deed.kind == DEED_HOLDER_DIES);
                 if (is_restart || (deed.added & (1u << i)))
                         sidecars[i].n_wishes++;
         }
@@ -456,11 +458,14 @@ static void await_answer(World *w) {
         }
 }
 
-/* The process that was refused its answer has gone, and with it the hold that it may have had. */
+/*
+ * The process that got no answer has gone, and with it the hold that it may have had: as soon as
+ * the brain had died, so before this is known here.
+ */
 static void expect_new_start(unsigned int added) {
         for (size_t i = 0; i < N_SIDECARS; i++)
                 if (added & (1u << i)) {
-                        lives_ask_end(&sidecars[i]);
+                        lives_ask_end(&sidecars[i], deed.since_usec, true);
                         sidecars[i].n_wishes++;
                 }
 }
@@ -475,10 +480,8 @@ void deeds_finish(World *w) {
                 await_answer(w);
         }
 
-        /* A holder's death may be noticed later: that is over when all has settled. */
-        if (deed.kind != DEED_HOLDER_DIES)
-                for (size_t i = 0; i < N_SIDECARS; i++)
-                        lives_asks_done(&sidecars[i]);
+        for (size_t i = 0; i < N_SIDECARS; i++)
+                lives_asks_done(&sidecars[i], false);
 }
 
 bool deeds_hold_stands(World *w, const char *owner, pid_t pid) {

@@ -10,7 +10,7 @@
  * to modes, the last ones are up while some client holds them.
  *
  * A call that died with the brain is made once more with the next one, as the interface allows it;
- * only a Restart is not, and then both may be.
+ * only a Restart is not, and then it may have been or not.
  */
 
 #include <stdbool.h>
@@ -49,7 +49,7 @@ void deeds_do(World *w);
 /* Hears what there is to hear, and what comes until that time. */
 void deeds_turn_until(World *w, uint64_t until_usec);
 
-/* The brain that is there now has taken it, or Restart may not have been. */
+/* Waits until the brain that is there now has taken it; a Restart may have been, or not. */
 void deeds_finish(World *w);
 
 /* What has to be in the end: sidecars (bit i: sidecar i), mode and holds. */

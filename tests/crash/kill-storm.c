@@ -220,7 +220,7 @@ static void check_the_end(void) {
         history_check_exits();
         /* The daemon asks all. */
         for (size_t i = 0; i < N_SIDECARS; i++)
-                lives_ask_end(&sidecars[i]);
+                lives_ask_end(&sidecars[i], clock_monotonic_usec(), true);
         world_end(world);
         for (size_t i = 0; i < N_SIDECARS; i++) {
                 lives_read(&sidecars[i]);

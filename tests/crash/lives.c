@@ -128,18 +128,22 @@ void lives_read(Lives *lives) {
         }
 }
 
-void lives_ask_end(Lives *lives) {
+void lives_ask_end(Lives *lives, uint64_t since_usec, bool may_be_late) {
         lives->asks = reallocarray(lives->asks, lives->n_asks + 1, sizeof(Ask));
         ck_assert_ptr_nonnull(lives->asks);
-        lives->asks[lives->n_asks++] = (Ask){ .began_usec = clock_monotonic_usec() };
+        lives->asks[lives->n_asks++] = (Ask){
+                .began_usec = since_usec,
+                .may_be_late = may_be_late,
+        };
 }
 
-void lives_asks_done(Lives *lives) {
-        for (size_t i = lives->n_asks; i-- > 0 && lives->asks[i].done_usec == 0;)
-                lives->asks[i].done_usec = clock_monotonic_usec();
+void lives_asks_done(Lives *lives, bool all) {
+        for (size_t i = 0; i < lives->n_asks; i++)
+                if (lives->asks[i].done_usec == 0 && (all || !lives->asks[i].may_be_late))
+                        lives->asks[i].done_usec = clock_monotonic_usec();
 }
 
-/* The one that is done first, of those that reach into the life that began after before_usec. */
+/* The one that began first, of those that reach into the life that began after before_usec. */
 static Ask *find_ask(const Lives *lives, uint64_t before_usec, uint64_t ended_usec) {
         for (size_t i = 0; i < lives->n_asks; i++) {
                 Ask *ask = &lives->asks[i];

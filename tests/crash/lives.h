@@ -40,6 +40,7 @@ typedef struct Life {
 typedef struct Ask {
         uint64_t began_usec;
         uint64_t done_usec; /* 0: not yet */
+        bool may_be_late;   /* a death, of which the daemon may hear much later */
         bool is_spent;
 } Ask;
 
@@ -67,9 +68,9 @@ void lives_read(Lives *lives);
 Life *lives_current(const Lives *lives);
 Life *lives_find(const Lives *lives, uint64_t generation);
 
-/* Somebody begins to ask for its end; done is said by lives_asks_done(). */
-void lives_ask_end(Lives *lives);
-void lives_asks_done(Lives *lives);
+/* Somebody asks for its end since then; all but the late ones have been heard, or all. */
+void lives_ask_end(Lives *lives, uint64_t since_usec, bool may_be_late);
+void lives_asks_done(Lives *lives, bool all);
 
 /* Checks the ends since the last time, and the number of starts. */
 void lives_check(Lives *lives);

@@ -162,7 +162,7 @@ bool settle(World *w) {
         history_read(w, 0);
         lines_follow(w);
         for (size_t i = 0; i < N_SIDECARS; i++) {
-                lives_asks_done(&sidecars[i]);
+                lives_asks_done(&sidecars[i], true);
                 lives_check(&sidecars[i]);
         }
         return true;
