@@ -77,6 +77,7 @@ static int leave_to(pid_t holder, const Instance *instance, const char *notify_s
 static int run(const Instance *instance, const Session *session, const char *notify_socket) {
         static BrainCommand command;
         static Containment containment = CONTAINMENT_NONE;
+        static char record[PATH_MAX + 16];
         KeeperSetup setup = {
                 .session = session,
                 .brain_argv = command.argv,
@@ -84,10 +85,11 @@ static int run(const Instance *instance, const Session *session, const char *not
         };
         int r;
 
-        r = containment_sweep(instance->directory, instance->mark);
+        (void) snprintf(record, sizeof(record), "%s/containment", instance->directory);
+        r = containment_sweep(record, instance->mark);
         if (r < 0)
                 say("cannot end what a former keeper has left: %s", strerror(-r));
-        if (containment_open(&containment, instance->directory, instance->mark) >= 0)
+        if (containment_open(&containment, record, instance->mark) >= 0)
                 setup.containment = &containment;
         r = make_brain_command(&command, instance, setup.containment);
         if (r < 0) {
@@ -95,7 +97,7 @@ static int run(const Instance *instance, const Session *session, const char *not
                 return EXIT_FAILURE;
         }
         r = keeper_run(&setup);
-        containment_close(&containment, instance->directory);
+        containment_close(&containment, record);
         return r;
 }
 

@@ -24,7 +24,7 @@
 #include "util/macro.h"
 
 #define EXIT_EXEC_FAILED 127
-#define VMSTAT_MAX 16384
+#define VMSTAT_MAX 8192 /* twice of what it is, and the line is in the midst */
 
 void brain_record_start(BrainRecord *record) {
         record->is_ready = record->is_unwanted = record->is_hungry = false;
@@ -109,6 +109,9 @@ uint64_t brain_count_oom_kills(void) {
 }
 
 static _Noreturn void run_brain(char *const *argv, int socket_fd, pid_t keeper) {
+        /* Before it has a handler, the end of its socket has to tell it: it must not die of this.
+         */
+        (void) signal(SIGUSR2, SIG_IGN);
         (void) prctl(PR_SET_PDEATHSIG, SIGUSR2);
         if (getppid() != keeper)
                 _exit(EXIT_EXEC_FAILED);

@@ -20,7 +20,6 @@
 #include "util/cgroup-dir.h"
 
 #define NAME_PREFIX "sidecard."
-#define RECORD "containment" /* the file in the instance's directory */
 #define END_STALE_ROUNDS 100 /* of 100 ms */
 
 static inline void fclosep(FILE **file) {
@@ -117,28 +116,21 @@ static int find_own(char ret_path[static PATH_MAX]) {
         return -ENOENT;
 }
 
-/* Cuts the last component off, if it is so. */
-static bool cut_component(char *path, const char *component, bool is_prefix) {
-        char *last = strrchr(path, '/');
-        size_t length = strlen(component);
-
-        if (!last || strncmp(last + 1, component, length) != 0 ||
-            (!is_prefix && last[1 + length] != '\0'))
-                return false;
-        *last = '\0';
-        return true;
-}
-
 /*
  * Started from inside a supervisor's own leaf, as when a service manager puts us where our
  * predecessor was, we would nest ever deeper: the base is then what that one had.
  */
-static void leave_supervisor_leaf(char path[static PATH_MAX]) {
-        char above[PATH_MAX];
+static void leave_supervisor_leaf(char *path) {
+        char *leaf = strrchr(path, '/'), *root;
 
-        (void) stpcpy(above, path);
-        if (cut_component(above, "supervisor", false) && cut_component(above, NAME_PREFIX, true))
-                (void) stpcpy(path, above);
+        if (!leaf || strcmp(leaf, "/supervisor") != 0)
+                return;
+        *leaf = '\0';
+        root = strrchr(path, '/');
+        if (root && strncmp(root + 1, NAME_PREFIX, strlen(NAME_PREFIX)) == 0)
+                *root = '\0';
+        else
+                *leaf = '/';
 }
 
 static int open_directory(int dir_fd, const char *path, int *ret) {
@@ -219,35 +211,13 @@ static int open_base(const char *path, int *ret) {
         return 0;
 }
 
-static int record_path(char ret[static PATH_MAX], const char *directory) {
-        return snprintf(ret, PATH_MAX, "%s/" RECORD, directory) < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
 /* Without it, all that is lost is the sweep after a keeper that was started elsewhere. */
-static void write_record(const char *directory, const char *root) {
-        _cleanup_close_ int fd = -1;
-        char path[PATH_MAX];
+static void write_record(const char *record, const char *root) {
+        _cleanup_close_ int fd =
+                open(record, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-        if (record_path(path, directory) < 0)
-                return;
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd >= 0)
                 (void) !write(fd, root, strlen(root));
-}
-
-static void remove_record(const char *directory) {
-        char path[PATH_MAX];
-
-        if (record_path(path, directory) >= 0)
-                (void) unlink(path);
-}
-
-static int read_record(const char *directory, char ret_root[static PATH_MAX]) {
-        char path[PATH_MAX];
-        int r;
-
-        r = record_path(path, directory);
-        return r < 0 ? r : kernel_file_read(AT_FDCWD, path, ret_root, PATH_MAX);
 }
 
 /* The name has the mark too, but anybody can give a name. */
@@ -270,12 +240,12 @@ static int open_own_root(int base_fd, const char *name, const char *mark, int *r
         return 0;
 }
 
-int containment_sweep(const char *directory, const char *mark) {
+int containment_sweep(const char *record, const char *mark) {
         _cleanup_close_ int base_fd = -1, root_fd = -1;
         char root[PATH_MAX], own[PATH_MAX], *name;
         int r;
 
-        r = read_record(directory, root);
+        r = kernel_file_read(AT_FDCWD, record, root, sizeof(root));
         if (r >= 0)
                 r = find_own(own);
         name = r < 0 ? NULL : strrchr(root, '/');
@@ -316,34 +286,40 @@ static void close_all(Containment *containment) {
         containment->events_fd = safe_close(containment->events_fd);
 }
 
-int containment_open(Containment *ret, const char *directory, const char *mark) {
+int containment_open(Containment *ret, const char *record, const char *mark) {
         _cleanup_(close_all) Containment new = CONTAINMENT_NONE;
         _cleanup_close_ int supervisor_fd = -1;
-        char own[PATH_MAX], base[PATH_MAX], root[PATH_MAX];
+        char own[PATH_MAX];
+        size_t length;
+        bool inside;
         int r;
 
         r = find_own(own);
         if (r < 0)
                 return r;
-        (void) stpcpy(base, own);
-        leave_supervisor_leaf(base);
+        (void) stpcpy(new.trees, own);
+        leave_supervisor_leaf(new.trees);
+        r = open_base(new.trees, &new.base_fd);
+        if (r < 0)
+                return r;
         (void) snprintf(new.name, sizeof(new.name), NAME_PREFIX "%s", mark);
-        if (snprintf(root, PATH_MAX, "%s/%s", base, new.name) >= PATH_MAX ||
-            snprintf(new.trees, PATH_MAX, "%s/trees", root) >= PATH_MAX)
+        length = strlen(new.trees) + 1 + strlen(new.name);
+        if (length + sizeof("/trees") > PATH_MAX)
                 return -ENAMETOOLONG;
+        (void) strcat(strcat(new.trees, "/"), new.name);
+        inside = is_inside(own, new.trees);
 
-        r = open_base(base, &new.base_fd);
-        if (r >= 0)
-                r = make_directory(new.base_fd, new.name, &new.root_fd);
+        r = make_directory(new.base_fd, new.name, &new.root_fd);
         if (r >= 0)
                 r = cgroup_dir_check_mark(new.root_fd, mark);
         if (r >= 0)
-                r = end_predecessor(new.root_fd, is_inside(own, root));
+                r = end_predecessor(new.root_fd, inside);
         if (r < 0)
                 return r;
 
         cgroup_dir_mark(new.root_fd, mark);
-        write_record(directory, root);
+        write_record(record, new.trees);
+        (void) stpcpy(new.trees + length, "/trees");
         r = fill_root(&new, &supervisor_fd);
         if (r >= 0)
                 r = kernel_file_write(supervisor_fd, "cgroup.procs", "0");
@@ -372,11 +348,11 @@ bool containment_has(const Containment *containment, pid_t pid) {
         return kernel_file_read(AT_FDCWD, path, text, sizeof(text)) >= 0 && strstr(text, within);
 }
 
-void containment_close(Containment *containment, const char *directory) {
+void containment_close(Containment *containment, const char *record) {
         if (containment->root_fd >= 0 &&
             kernel_file_write(containment->base_fd, "cgroup.procs", "0") >= 0 &&
             cgroup_dir_remove_below(containment->root_fd) >= 0 &&
             unlinkat(containment->base_fd, containment->name, AT_REMOVEDIR) >= 0)
-                remove_record(directory);
+                (void) unlink(record);
         close_all(containment);
 }

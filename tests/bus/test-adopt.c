@@ -65,7 +65,7 @@ START_TEST(d2_a_killed_brain_changes_nothing) {
         Standing web, idle, down;
 
         world_write_sidecars(world, "'web': {'command': ['@CHILDREN@/http-server', '{port}'],"
-                                    " 'port': 'auto', 'readiness': {'http': {'path': '/'}}},"
+                                    " 'port': 'auto'},"
                                     "'idle': " SLEEPER ", 'down': " SLEEPER);
         world_run(world);
         (void) world_start_ready(world, "web");
@@ -94,7 +94,7 @@ START_TEST(d2_a_start_under_way_comes_to_its_end) {
         world_write_sidecars(world,
                              "'slow': {'command': ['/bin/sh', '-c', 'while ! [ -e @DIR@/go ]; do"
                              " sleep 0.02; done; exec @CHILDREN@/http-server {port}'],"
-                             " 'port': 'auto', 'readiness': {'http': {'path': '/'}}}");
+                             " 'port': 'auto'}");
         world_run(world);
         (void) world_start(world, "slow");
         (void) world_next(world, "slow", "Starting/probing");
@@ -294,7 +294,7 @@ START_TEST(d2_a_mode_switch_under_way_comes_to_its_end) {
                 " 'modes': {'a': {'sidecars': ['one']}, 'b': {'sidecars': ['two']}},"
                 " 'sidecars': {'one': " SLEEPER ", 'two': {'command': ['/bin/sh', '-c', 'while ! ["
                 " -e @DIR@/go ]; do sleep 0.02; done; exec @CHILDREN@/http-server {port}'],"
-                " 'port': 'auto', 'readiness': {'http': {'path': '/'}}}}}");
+                " 'port': 'auto'}}}");
         world_run(world);
         mode_listen(world);
         (void) world_start_ready(world, "one");
@@ -325,7 +325,6 @@ START_TEST(d2_what_the_manifest_changed_meanwhile_is_in_force_afterwards) {
         ck_assert_int_eq(world_get_number(world, "one", "NeedsRestart"), 1);
         ck_assert_str_eq(world_state(world, "two"), "Running/ready");
         (void) world_start_ready(world, "three");
-        world_stop(world, "two");
 }
 END_TEST
 
@@ -350,7 +349,7 @@ START_TEST(d2_three_faults_of_its_own_are_safe_mode_until_an_upgrade) {
         before = standing("one");
         for (int round = 0; round < 3; round++) {
                 ck_assert(!has_feature("safe-mode"));
-                end_brain(SIGSEGV);
+                end_brain(SIGABRT); /* a sanitizer has nothing to say of it */
         }
 
         ck_assert(has_feature("safe-mode"));
@@ -458,20 +457,22 @@ START_TEST(d5_a_bus_that_is_restarted_touches_no_sidecar_and_no_living_owner) {
 END_TEST
 
 /*
- * As large as the bus passes on, and more than libsystemd 252 takes: an array has 64 MiB at most,
- * and all of it with its header 128.
+ * As large as a client may send: with the field of the sender, which the bus adds, it is more than
+ * the 128 MiB that libsystemd 252 reads. An array has 64 MiB at most, so there are two. What is
+ * left out of them is the header: 16 bytes and five fields, each filled up to eight.
  */
 static void send_large_message(sd_bus *bus) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
-        const size_t n = (64u << 20) - 256;
+        const size_t sizes[] = { (64u << 20) - 80, (64u << 20) - 88 };
         void *bytes;
 
         ck_assert_int_ge(sd_bus_message_new_method_call(bus, &message, WORLD_BUS_NAME, WORLD_PATH,
                                                         WORLD_BUS_NAME ".Manager", "Reload"),
                          0);
-        for (int i = 0; i < 2; i++) {
-                ck_assert_int_ge(sd_bus_message_append_array_space(message, 'y', n, &bytes), 0);
-                memset(bytes, 'x', n);
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                ck_assert_int_ge(sd_bus_message_append_array_space(message, 'y', sizes[i], &bytes),
+                                 0);
+                memset(bytes, 'x', sizes[i]);
         }
         ck_assert_int_ge(sd_bus_send(bus, message, NULL), 0);
         ck_assert_int_ge(sd_bus_flush(bus), 0);

@@ -170,7 +170,11 @@ static void write_bus_config(const World *w, const char *name) {
                 "<listen>%s</listen><listen>%s</listen><servicedir>%s/services</servicedir>"
                 "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>"
                 "<allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>"
-                "</policy></busconfig>",
+                "</policy>"
+                /* As in the session.conf of every distribution. */
+                "<limit name=\"max_incoming_bytes\">1000000000</limit>"
+                "<limit name=\"max_outgoing_bytes\">1000000000</limit>"
+                "<limit name=\"max_message_size\">1000000000</limit></busconfig>",
                 w->bus_address, w->open_address, w->dir);
 
         world_write_file(w, name, 0644, text);

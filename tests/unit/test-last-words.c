@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/log-memory.h"
 #include "model/last-words.h"
 #include "test.h"
 #include "util/strv.h"
@@ -14,19 +15,34 @@
 #define GENERATION 42
 #define CORPUS_MIN 60 /* fewer are not a corpus, but a wrong folder */
 
+static LogMemory *memory;
 static LogRing *ring;
 
 static void setup(void) {
+        _cleanup_close_ int fd = -1;
+
+        ck_assert_int_eq(log_memory_new(&memory, &fd), 0);
         ck_assert_int_eq(log_ring_new(&ring, 1), 0);
+        log_ring_begin(ring, log_memory_store(memory));
 }
 
 static void teardown(void) {
         ring = log_ring_free(ring);
+        memory = log_memory_unref(memory);
 }
 
 static void put_bytes(LogStream stream, uint64_t generation, const char *bytes, size_t n_bytes) {
-        log_ring_write(ring, stream, generation, 7, bytes, n_bytes);
-        log_ring_flush(ring, stream, generation, 7);
+        const LogOrigin origin = { stream, generation, 7 };
+
+        while (n_bytes > 0) {
+                size_t n = n_bytes < LOG_LINE_BYTES_MAX ? n_bytes : LOG_LINE_BYTES_MAX;
+
+                memcpy(log_ring_prepare(ring, &origin, n, 0), bytes, n);
+                log_ring_take(ring, n);
+                bytes += n;
+                n_bytes -= n;
+        }
+        log_ring_flush(ring, &origin);
 }
 
 static void put(LogStream stream, const char *text) {
