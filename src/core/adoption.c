@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/adoption.h"
+#include "core/goals.h"
 #include "core/past.h"
 #include "core/records.h"
 #include "io/ledger-file.h"
@@ -199,13 +200,15 @@ static unsigned resume_all(const Supervisor *supervisor) {
                 n += supervisor->apps[i]->n_sidecars;
         adopted = calloc(n + 1, sizeof(Sidecar *));
         n = 0;
-        for (size_t i = 0; i < supervisor->n_apps; i++)
-                for (size_t k = 0; k < supervisor->apps[i]->n_sidecars; k++) {
-                        Sidecar *s = supervisor->apps[i]->sidecars[k];
+        for (size_t i = 0; i < supervisor->n_apps; i++) {
+                App *app = supervisor->apps[i];
 
-                        if (sidecar_resume(s) && adopted)
-                                adopted[n++] = s;
-                }
+                app_hold_still(app, true);
+                for (size_t k = 0; k < app->n_sidecars; k++)
+                        if (sidecar_resume(app->sidecars[k]) && adopted)
+                                adopted[n++] = app->sidecars[k];
+                app_hold_still(app, false);
+        }
 
         records_begin(supervisor->records);
         for (size_t i = 0; i < n; i++)

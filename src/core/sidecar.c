@@ -263,6 +263,10 @@ static void on_forked(void *userdata, pid_t pid) {
 
         CRASHPOINT("forked-told");
         s->main_pid = pid;
+        /* An earlier brain has had this: its end may be known too, and is about to be told. */
+        if (s->life.process != PROCESS_REQUESTED)
+                return;
+
         lifecycle_on_forked(&s->life, clock_monotonic_usec());
         sidecar_converge(s);
 }

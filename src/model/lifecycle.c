@@ -392,12 +392,17 @@ void lifecycle_on_empty(Lifecycle *l) {
 }
 
 void lifecycle_on_never_spawned(Lifecycle *l) {
+        bool was_stopping = is_ending(l) && l->sub_state == SUB_STATE_STOPPING;
+
         if (l->process != PROCESS_REQUESTED)
                 return;
 
         l->process = PROCESS_GONE;
         lifecycle_on_empty(l);
-        l->next_generation = l->generation;
+
+        /* Whoever asked for its end may have been promised a later one, and waits for that. */
+        if (!was_stopping)
+                l->next_generation = l->generation;
 }
 
 static bool is_late(const Lifecycle *l, uint64_t now) {
@@ -417,8 +422,12 @@ void lifecycle_on_time(Lifecycle *l, uint64_t now, uint32_t roll) {
                 .uptime_usec = now - l->started_at,
         };
 
-        /* What is left of the former tree holds the next start up, and keeps the word. */
-        if (l->backoff && l->process == PROCESS_NONE && now >= l->retry_at)
+        /*
+         * What is left of the former tree holds the next start up, and keeps the word. That there
+         * was a failure is told even if no delay follows it.
+         */
+        if (l->backoff && l->sub_state == SUB_STATE_BACKOFF && l->process == PROCESS_NONE &&
+            now >= l->retry_at)
                 l->backoff = false;
 
         if (!late && !sick)
