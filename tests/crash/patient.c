@@ -7,13 +7,18 @@
  * all that has arrived is read, World::owner is either empty or that of a successor.
  */
 
+#include <check.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "patient.h"
-#include "test.h"
 
 #define LONG_POLL_USEC (10 * USEC_PER_SEC)
+
+#define PROPERTIES "org.freedesktop.DBus.Properties"
+#define MANAGER WORLD_BUS_NAME ".Manager"
+#define APP WORLD_BUS_NAME ".App"
+#define SIDECAR WORLD_BUS_NAME ".Sidecar"
 
 static Told *told;
 static size_t n_told;
@@ -43,16 +48,12 @@ bool patient_call(const char *path,
                   const char *types,
                   ...) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        char name[128];
         va_list arguments;
         int r;
 
-        (void) snprintf(name, sizeof(name), "%s.%s",
-                        startswith(interface, "org.") ? "" : WORLD_BUS_NAME, interface);
         await_daemon();
         va_start(arguments, types);
-        r = sd_bus_call_methodv(world->bus, WORLD_BUS_NAME, path,
-                                startswith(interface, "org.") ? interface : name, method, &error,
+        r = sd_bus_call_methodv(world->bus, WORLD_BUS_NAME, path, interface, method, &error,
                                 ret_reply, types, arguments);
         va_end(arguments);
         /* That is an answer too: the start is over, and the sidecar says how. */
@@ -130,8 +131,7 @@ Standing patient_look(const char *name) {
                 { "MainPID", "u", &s.main_pid },
         };
 
-        while (!patient_call(path, "org.freedesktop.DBus.Properties", "GetAll", &reply, "s",
-                             WORLD_BUS_NAME ".Sidecar"))
+        while (!patient_call(path, PROPERTIES, "GetAll", &reply, "s", SIDECAR))
                 ;
         ck_assert_uint_eq(read_entries(reply, entries, ELEMENTSOF(entries)), ELEMENTSOF(entries));
         (void) snprintf(s.state, sizeof(s.state), "%.31s/%.31s", status, sub_state);
@@ -198,7 +198,7 @@ static void read_events(uint64_t wait_usec) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         uint64_t last;
 
-        if (!patient_call(WORLD_PATH, "Manager", "GetEvents", &reply, "ta{sv}", last_seq, 1,
+        if (!patient_call(WORLD_PATH, MANAGER, "GetEvents", &reply, "ta{sv}", last_seq, 1,
                           "wait-usec", "t", wait_usec))
                 return;
 
@@ -239,7 +239,7 @@ void patient_await(const char *name, const char *state, int64_t n_restarts, int6
 static bool call_sidecar(const char *name, const char *method) {
         _cleanup_free_ char *path = sidecar_path(name);
 
-        return patient_call(path, "Sidecar", method, NULL, "a{sv}", 0);
+        return patient_call(path, SIDECAR, method, NULL, "a{sv}", 0);
 }
 
 void patient_start(const char *name) {
@@ -265,12 +265,12 @@ void patient_restart(const char *name) {
 }
 
 void patient_start_app(void) {
-        while (!patient_call(WORLD_APP_PATH, "App", "Start", NULL, "a{sv}", 0))
+        while (!patient_call(WORLD_APP_PATH, APP, "Start", NULL, "a{sv}", 0))
                 ;
 }
 
 void patient_reload(void) {
-        while (!patient_call(WORLD_PATH, "Manager", "Reload", NULL, ""))
+        while (!patient_call(WORLD_PATH, MANAGER, "Reload", NULL, ""))
                 ;
 }
 
@@ -278,8 +278,7 @@ static void get_app_text(const char *property, char ret[static 64]) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const char *value;
 
-        while (!patient_call(WORLD_APP_PATH, "org.freedesktop.DBus.Properties", "Get", &reply, "ss",
-                             WORLD_BUS_NAME ".App", property))
+        while (!patient_call(WORLD_APP_PATH, PROPERTIES, "Get", &reply, "ss", APP, property))
                 ;
         ck_assert_int_gt(sd_bus_message_read(reply, "v", "s", &value), 0);
         (void) snprintf(ret, 64, "%s", value);
@@ -292,7 +291,7 @@ void patient_set_mode(const char *mode) {
         do
                 get_app_text("Mode", present);
         while (!streq(present, mode) &&
-               !patient_call(WORLD_APP_PATH, "App", "SetMode", NULL, "sa{sv}", mode, 0));
+               !patient_call(WORLD_APP_PATH, APP, "SetMode", NULL, "sa{sv}", mode, 0));
 
         for (;;) {
                 get_app_text("ModeResult", result);
@@ -333,10 +332,9 @@ void patient_release(sd_bus *bus) {
         while (!is_done) {
                 _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
 
-                ck_assert_int_ge(
-                        sd_bus_message_new_method_call(bus, &call, WORLD_BUS_NAME, WORLD_PATH,
-                                                       WORLD_BUS_NAME ".Manager", "Release"),
-                        0);
+                ck_assert_int_ge(sd_bus_message_new_method_call(bus, &call, WORLD_BUS_NAME,
+                                                                WORLD_PATH, MANAGER, "Release"),
+                                 0);
                 ck_assert_int_ge(sd_bus_message_append(call, "s", WORLD_APP), 0);
                 is_done = call_on(bus, call);
         }
@@ -368,8 +366,7 @@ size_t patient_count_holds(void) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         size_t n = 0;
 
-        while (!patient_call(WORLD_PATH, "org.freedesktop.DBus.Properties", "Get", &reply, "ss",
-                             WORLD_BUS_NAME ".Manager", "Holds"))
+        while (!patient_call(WORLD_PATH, PROPERTIES, "Get", &reply, "ss", MANAGER, "Holds"))
                 ;
         ck_assert_int_gt(sd_bus_message_enter_container(reply, 'v', "aa{sv}"), 0);
         ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "a{sv}"), 0);
@@ -387,7 +384,7 @@ static uint64_t read_log(const char *name, uint64_t after, uint64_t wait_usec, F
         uint64_t seq, realtime_usec, generation, next, lost;
         const char *stream, *text;
 
-        while (!patient_call(path, "Sidecar", "GetLog", &reply, "a{sv}", 2, "after", "t", after,
+        while (!patient_call(path, SIDECAR, "GetLog", &reply, "a{sv}", 2, "after", "t", after,
                              "wait-usec", "t", wait_usec))
                 ;
         ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "(tttss)"), 0);
