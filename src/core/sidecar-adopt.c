@@ -113,6 +113,7 @@ int sidecar_adopt(Sidecar **ret,
         if (r < 0)
                 return r;
 
+        s->is_to_resume = true;
         if (tree_slot(s->tree) == record->slot)
                 record_is_known(s);
         else
@@ -137,6 +138,7 @@ bool sidecar_resume(Sidecar *s) {
         bool is_same;
         int r;
 
+        s->is_to_resume = false;
         tree_take_kept(s->tree, &kept);
         r = output_adopt(s->output, generation, kept.memory_fd, kept.stdout_fd, kept.stderr_fd);
         if (r < 0)

@@ -154,17 +154,18 @@ static void forget_paths(Sidecar *s) {
 static void do_spawn(Sidecar *s) {
         Cause cause = { .exit_code = -1 };
         bool permanent = false;
-        uint64_t now = clock_monotonic_usec();
 
         CRASHPOINT("spawn-decided");
         sidecar_spec_unref(s->running);
         s->running = sidecar_spec_ref(s->spec);
-        lifecycle_did_spawn(&s->life, s->running, now);
+        lifecycle_did_spawn(&s->life, s->running, clock_monotonic_usec());
         s->ready_at_usec = 0;
         forget_paths(s);
 
+        /* To find out may have taken longer than the next try is to wait. */
         if (sidecar_launch(s, &cause, &permanent) < 0)
-                lifecycle_on_spawn_failed(&s->life, &cause, permanent, now, roll());
+                lifecycle_on_spawn_failed(&s->life, &cause, permanent, clock_monotonic_usec(),
+                                          roll());
 }
 
 /* An ending that fails half way is no error: the next step of the ladder is stronger. */
@@ -231,6 +232,10 @@ static int arm_timer(Sidecar *s, uint64_t until) {
 void sidecar_converge(Sidecar *s) {
         Step step;
         int r;
+
+        /* What it waits for may be told first; it would be started then, and once more later. */
+        if (s->is_to_resume)
+                return;
 
         for (;;) {
                 uint64_t now = clock_monotonic_usec();

@@ -29,6 +29,9 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         if (!supervisor)
                 return NULL;
 
+        /* Until all log files are written a successor may have to do that. */
+        if (supervisor->keeper)
+                keeper_client_leave_all(supervisor->keeper);
         holds_free(supervisor);
         for (size_t i = 0; i < supervisor->n_apps; i++)
                 app_free(supervisor->apps[i]);

@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "io/log-writer.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
 
 /* After which a disk that refused is asked again. */
@@ -177,10 +178,12 @@ static int disk_write(const LogFile *file, LogFileNote *note, const char *bytes,
                 note->size = place.size;
                 log_store_note_file(store, note);
 
+                CRASHPOINT("file-noted");
                 n = rotated_file_write(file->disk, bytes, (size_t) n);
                 if (n < 0)
                         return (int) n;
 
+                CRASHPOINT("file-written");
                 note_written(note, (uint64_t) n);
                 log_store_note_file(store, note);
                 bytes += n;

@@ -21,6 +21,7 @@
 
 #include "io/log-memory.h"
 #include "io/output.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
 
 #define READ_BYTES (64u * 1024u)
@@ -216,7 +217,9 @@ static int output_ensure_memory(Output *output) {
 
         log_ring_begin(output->ring, log_memory_store(memory));
         output_follow(output, memory);
+        CRASHPOINT("memory-made");
         output->on_memory(fd, output->userdata);
+        CRASHPOINT("memory-kept");
         return 0;
 }
 
@@ -284,8 +287,11 @@ static ssize_t pipe_read(OutputPipe *pipe, size_t n_bytes) {
         output_reserve(output, n_bytes);
         bytes = log_ring_prepare(output->ring, &origin, n_bytes,
                                  pipe_make_nonce(pipe->fd, n_bytes));
+        CRASHPOINT("output-prepared");
         n = read(pipe->fd, bytes, n_bytes);
+        CRASHPOINT("output-read");
         log_ring_take(output->ring, n > 0 ? (size_t) n : 0);
+        CRASHPOINT("output-taken");
         output_publish(output);
         return n < 0 ? -errno : n;
 }

@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 
 #include "io/tree-news.h"
+#include "util/crashpoint.h"
 
 #define EXEC_NOT_KNOWN (-1)
 
@@ -37,8 +38,10 @@ void tree_acknowledge(Tree *tree) {
                 .generation = tree->generation,
         };
 
-        if (TAKE(tree->owes_acknowledge, false))
-                (void) keeper_client_send(tree->client, &message, NULL, 0);
+        if (!TAKE(tree->owes_acknowledge, false))
+                return;
+        (void) keeper_client_send(tree->client, &message, NULL, 0);
+        CRASHPOINT("acknowledged");
 }
 
 static void settle_empty(Tree *tree) {

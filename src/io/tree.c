@@ -15,6 +15,7 @@
 #include "io/payload.h"
 #include "io/processes.h"
 #include "io/tree-news.h"
+#include "util/crashpoint.h"
 
 #define NSEC_PER_USEC 1000
 
@@ -80,6 +81,7 @@ int tree_new_at(Tree **ret,
 static void give_back(Tree *tree) {
         tree_acknowledge(tree);
         keeper_client_release_slot(tree->client, tree->slot);
+        CRASHPOINT("slot-released");
         if (tree->cgroup)
                 (void) cgroup_remove(tree->cgroup);
 }
@@ -269,6 +271,7 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
         r = prepare_cgroup(tree);
         if (r < 0)
                 return r;
+        CRASHPOINT("leaf-made");
         r = payload_new(spec, &payload_fd);
         if (r < 0)
                 return r;
