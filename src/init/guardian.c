@@ -64,7 +64,7 @@ int children_kill(bool (*is_spared)(pid_t pid, void *userdata), void *userdata) 
 static void read_exec_result(Guardian *g) {
         int error;
 
-        if (g->entry.exec_fd < 0 || spawn_exec_result(g->entry.exec_fd, &error) < 0)
+        if (g->entry.exec_fd < 0 || spawn_exec_result(g->entry.exec_fd, &g->entry.lent, &error) < 0)
                 return;
         entry_set_exec(&g->entry, error);
         g->facts->exec_error = error;
@@ -72,6 +72,7 @@ static void read_exec_result(Guardian *g) {
 }
 
 static void note_main_end(Guardian *g, const siginfo_t *info) {
+        spawn_order_close(&g->entry.lent);
         read_exec_result(g);
         entry_set_ended(&g->entry, info->si_code, info->si_status);
         g->facts->status = info->si_status;
@@ -221,7 +222,7 @@ static void guardian_main(Guardian *g, const Session *session, SpawnOrder *order
         if (r < 0)
                 entry_set_refused(&g->entry, generation, -r);
         else
-                entry_set_forked(&g->entry, generation, pid, pidfd, exec_fd);
+                entry_set_forked(&g->entry, generation, pid, pidfd, exec_fd, order);
         spawn_order_close(order);
         serve(g);
 }

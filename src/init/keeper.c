@@ -317,7 +317,7 @@ static void on_child_end(Keeper *k, const siginfo_t *info) {
         if (entry->is_guarded)
                 on_guardian_end(k, entry, info);
         else {
-                table_read_exec_result(&k->table, entry);
+                table_read_last_exec_result(&k->table, entry);
                 entry_set_ended(entry, info->si_code, info->si_status);
         }
         post_tell_entry(&k->post, entry);
