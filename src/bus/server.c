@@ -421,6 +421,9 @@ static int close_bus(Server *server, int error) {
 static int open_bus(Server *server) {
         int r;
 
+        /* Nobody knows us there: what has changed so far is news to none. */
+        (void) on_flush(NULL, server);
+
         r = sd_bus_open_user(&server->bus);
         if (r < 0)
                 return r;

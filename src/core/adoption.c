@@ -179,14 +179,39 @@ static int take_all(Adoption *adoption) {
         return r;
 }
 
+static void note_adoption(const Sidecar *s) {
+        Event event = {
+                .type = EVENT_ADOPTED,
+                .app = s->app->id,
+                .sidecar = s->spec->name,
+                .generation = s->life.generation,
+        };
+
+        (void) supervisor_add_event(s->supervisor, &event);
+}
+
+/* What a sidecar comes to is written down by itself; these events can be so all at once. */
 static unsigned resume_all(const Supervisor *supervisor) {
-        unsigned n = 0;
+        _cleanup_free_ Sidecar **adopted = NULL;
+        size_t n = 0;
 
         for (size_t i = 0; i < supervisor->n_apps; i++)
-                for (size_t k = 0; k < supervisor->apps[i]->n_sidecars; k++)
-                        n += sidecar_resume(supervisor->apps[i]->sidecars[k]);
+                n += supervisor->apps[i]->n_sidecars;
+        adopted = calloc(n + 1, sizeof(Sidecar *));
+        n = 0;
+        for (size_t i = 0; i < supervisor->n_apps; i++)
+                for (size_t k = 0; k < supervisor->apps[i]->n_sidecars; k++) {
+                        Sidecar *s = supervisor->apps[i]->sidecars[k];
 
-        return n;
+                        if (sidecar_resume(s) && adopted)
+                                adopted[n++] = s;
+                }
+
+        records_begin(supervisor->records);
+        for (size_t i = 0; i < n; i++)
+                note_adoption(adopted[i]);
+        records_commit(supervisor->records);
+        return (unsigned) n;
 }
 
 /* Holders may have died meanwhile: their pidfds tell, as soon as the loop runs. */

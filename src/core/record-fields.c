@@ -65,6 +65,7 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(17, SidecarRecord, changed_at_usec, FIELD_U64),
         RECORD_FIELD(18, SidecarRecord, ready_at_usec, FIELD_U64),
         RECORD_FIELD(19, SidecarRecord, retry_at_usec, FIELD_U64),
+        RECORD_FIELD(20, SidecarRecord, main_pid, FIELD_INT),
         RECORD_END,
 };
 

@@ -72,6 +72,7 @@ typedef struct SidecarRecord {
         Evidence evidence;
         char *readiness_path;
         char *liveness_path;
+        pid_t main_pid;
         bool exit_is_news;
         bool exit_dumped_core;
         int exit_code;
@@ -124,6 +125,8 @@ int records_flush(Records *records);
 
 /* Each as it is now. One that has not changed costs nothing. */
 void record_sidecar(Sidecar *sidecar);
+/* The ledger has it just so: for what was read from there. */
+void record_is_known(Sidecar *sidecar);
 void record_sidecar_gone(const Sidecar *sidecar);
 void record_app(const App *app);
 void record_app_gone(const App *app);

@@ -55,6 +55,8 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         s->running = running ? sidecar_spec_ref(running) : NULL;
         lifecycle_on_adopted(&s->life, s->running ? s->running : s->spec, clock_monotonic_usec());
         s->ignores_dependencies = record->ignores_dependencies;
+        /* A guardian tells it again, but not before somebody may have asked. */
+        s->main_pid = record->main_pid;
         s->exit_is_news = record->exit_is_news;
         s->exit_dumped_core = record->exit_dumped_core;
         s->exit_code = record->exit_code;
@@ -109,6 +111,8 @@ int sidecar_adopt(Sidecar **ret,
         if (r < 0)
                 return r;
 
+        if (tree_slot(s->tree) == record->slot)
+                record_is_known(s);
         *ret = TAKE_PTR(s);
         return 0;
 }
@@ -121,17 +125,6 @@ static void on_nothing_there(Sidecar *s) {
 
         sidecar_tree_observer.on_exited(s, 0, 0);
         sidecar_tree_observer.on_emptied(s);
-}
-
-static void note_adoption(const Sidecar *s) {
-        Event event = {
-                .type = EVENT_ADOPTED,
-                .app = s->app->id,
-                .sidecar = s->spec->name,
-                .generation = s->life.generation,
-        };
-
-        (void) supervisor_add_event(s->supervisor, &event);
 }
 
 bool sidecar_resume(Sidecar *s) {
@@ -151,8 +144,6 @@ bool sidecar_resume(Sidecar *s) {
                 on_nothing_there(s);
 
         is_same = !sidecar_is_gone(s) && s->life.generation == generation;
-        if (is_same)
-                note_adoption(s);
         sidecar_converge(s);
         return is_same;
 }

@@ -299,8 +299,12 @@ int keeper_client_read_table(KeeperClient *client) {
                         r = wait_for_message(client, until);
                         continue;
                 }
-                if (r <= 0)
-                        return r == 0 ? -EPIPE : r;
+                if (r == 0) {
+                        kill_all_trees();
+                        return -EPIPE;
+                }
+                if (r < 0)
+                        return r;
                 r = on_table_message(client, &message, fds, n_fds);
                 wire_close_fds(fds, n_fds);
         }
