@@ -31,10 +31,13 @@ void entry_set_forked(
         entry->has_exec = false;
 }
 
-void entry_set_guarded(Entry *entry, uint64_t generation, pid_t pid, int brain_end) {
-        SpawnOrder nothing = SPAWN_ORDER_NONE;
-
-        entry_set_forked(entry, generation, pid, brain_end, -1, &nothing);
+void entry_set_guarded(Entry *entry,
+                       uint64_t generation,
+                       pid_t pid,
+                       int brain_end,
+                       int exec_fd,
+                       SpawnOrder *lent) {
+        entry_set_forked(entry, generation, pid, brain_end, exec_fd, lent);
         entry->is_guarded = true;
 }
 

@@ -53,7 +53,8 @@ typedef struct Entry {
 /* Facts, each with its news. Descriptors are handed over. */
 void entry_set_forked(
         Entry *entry, uint64_t generation, pid_t pid, int pidfd, int exec_fd, SpawnOrder *lent);
-void entry_set_guarded(Entry *entry, uint64_t generation, pid_t pid, int brain_end);
+void entry_set_guarded(
+        Entry *entry, uint64_t generation, pid_t pid, int brain_end, int exec_fd, SpawnOrder *lent);
 void entry_set_refused(Entry *entry, uint64_t generation, int error);
 void entry_set_exec(Entry *entry, int error);
 void entry_set_ended(Entry *entry, int code, int status);

@@ -121,6 +121,7 @@ void spawn_order_close(SpawnOrder *order) {
         order->stdin_fd = safe_close(order->stdin_fd);
         order->cgroup_fd = safe_close(order->cgroup_fd);
         order->exec_fd = safe_close(order->exec_fd);
+        order->pair_fd = safe_close(order->pair_fd);
 }
 
 int spawn_keep(int fd) {
@@ -154,8 +155,13 @@ static char **vector_at(WirePayload *payload, uint64_t offset) {
         return (char **) vector;
 }
 
-static bool unshare_descriptors(void) {
-        return close_range(KEPT_FROM, ~0U, CLOSE_RANGE_UNSHARE) >= 0;
+bool spawn_tell(const SpawnOrder *order, int error) {
+        return write(order->exec_fd, &error, sizeof(error)) == sizeof(error);
+}
+
+static _Noreturn void give_up(const SpawnOrder *order) {
+        (void) spawn_tell(order, errno);
+        _exit(EXIT_EXEC_FAILED);
 }
 
 /*
@@ -173,10 +179,6 @@ static bool settle_descriptors(const Session *session, const SpawnOrder *order) 
                close_range(exec_fd + 1, ~0U, 0) >= 0;
 }
 
-static bool tell(int exec_fd, int error) {
-        return write(exec_fd, &error, sizeof(error)) == sizeof(error);
-}
-
 static bool settle_child(const Session *session) {
         if (session->oom_score_adj[0] != '\0')
                 (void) kernel_file_write(AT_FDCWD, "/proc/self/oom_score_adj",
@@ -186,19 +188,10 @@ static bool settle_child(const Session *session) {
                setrlimit(RLIMIT_NOFILE, &session->nofile) >= 0;
 }
 
-static _Noreturn void give_up(const SpawnOrder *order) {
-        (void) tell(order->exec_fd, errno);
-        _exit(EXIT_EXEC_FAILED);
-}
+static _Noreturn void run_child(const Session *session, const SpawnOrder *order, pid_t parent) {
+        WirePayload *payload = map_payload(order->payload_fd);
 
-static _Noreturn void
-run_child(const Session *session, const SpawnOrder *order, pid_t parent, bool shares) {
-        WirePayload *payload = NULL;
-
-        /* First of all, since nothing of our own is safe before. */
-        if (!shares || unshare_descriptors())
-                payload = map_payload(order->payload_fd);
-        if (!payload || !settle_descriptors(session, order) || (shares && !tell(order->exec_fd, 0)))
+        if (!payload || !settle_descriptors(session, order) || !spawn_tell(order, 0))
                 give_up(order);
 
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -217,25 +210,36 @@ run_child(const Session *session, const SpawnOrder *order, pid_t parent, bool sh
 static bool is_low(const SpawnOrder *order) {
         return order->payload_fd < KEPT_FROM && order->stdout_fd < KEPT_FROM &&
                order->stderr_fd < KEPT_FROM && order->stdin_fd < KEPT_FROM &&
-               order->exec_fd < KEPT_FROM;
+               order->exec_fd < KEPT_FROM && order->pair_fd < KEPT_FROM;
 }
 
-int spawn_main(const Session *session,
-               SpawnOrder *order,
-               pid_t *ret_pid,
-               int *ret_pidfd,
-               int *ret_exec_fd) {
+/* Answers as spawn_clone(). */
+static int clone_child(struct clone_args *args, SpawnOrder *order) {
+        bool shares = is_low(order);
+        long pid;
 
+        if (shares)
+                args->flags |= CLONE_FILES;
+        pid = syscall(SYS_clone3, args, sizeof(*args));
+        if (pid < 0)
+                return -errno;
+        if (pid > 0) {
+                order->cgroup_fd = safe_close(order->cgroup_fd);
+                if (!shares)
+                        spawn_order_close(order);
+        } else if (shares && close_range(KEPT_FROM, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+                give_up(order);
+        return (int) pid;
+}
+
+int spawn_clone(SpawnOrder *order, int *ret_pidfd, int *ret_exec_fd) {
         _cleanup_close_ int exec_read = -1;
-        int pidfd = -1, pipe_fds[2];
+        int pidfd = -1, pipe_fds[2], pid;
         struct clone_args args = {
                 .flags = CLONE_PIDFD,
                 .pidfd = (uint64_t) (uintptr_t) &pidfd,
                 .exit_signal = SIGCHLD,
         };
-        pid_t parent = getpid();
-        bool shares;
-        long pid;
 
         if (order->cgroup_fd >= 0) {
                 args.flags |= CLONE_INTO_CGROUP;
@@ -245,24 +249,31 @@ int spawn_main(const Session *session,
                 return -errno;
         exec_read = pipe_fds[0];
         order->exec_fd = pipe_fds[1];
-        shares = is_low(order);
-        if (shares)
-                args.flags |= CLONE_FILES;
 
-        pid = syscall(SYS_clone3, &args, sizeof(args));
-        if (pid < 0) { /* pidfd means nothing then, whatever it holds */
+        pid = clone_child(&args, order);
+        if (pid < 0) /* pidfd means nothing then, whatever it holds */
                 order->exec_fd = safe_close(order->exec_fd);
-                return -errno;
+        if (pid > 0) {
+                *ret_pidfd = pidfd;
+                *ret_exec_fd = TAKE_FD(exec_read);
         }
-        if (pid == 0)
-                run_child(session, order, parent, shares);
+        return pid;
+}
 
-        order->cgroup_fd = safe_close(order->cgroup_fd);
-        if (!shares)
-                spawn_order_close(order);
-        *ret_pid = (pid_t) pid;
-        *ret_pidfd = pidfd;
-        *ret_exec_fd = TAKE_FD(exec_read);
+int spawn_main(const Session *session,
+               SpawnOrder *order,
+               pid_t *ret_pid,
+               int *ret_pidfd,
+               int *ret_exec_fd) {
+
+        pid_t parent = getpid();
+        int pid = spawn_clone(order, ret_pidfd, ret_exec_fd);
+
+        if (pid < 0)
+                return pid;
+        if (pid == 0)
+                run_child(session, order, parent);
+        *ret_pid = pid;
         return 0;
 }
 

@@ -14,6 +14,7 @@
  * numbers, and a child shares the table of descriptors until it has made its own, of the low ones.
  */
 
+#include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -31,13 +32,14 @@ typedef struct SpawnOrder {
         int stderr_fd;
         int stdin_fd;  /* -1: /dev/null */
         int cgroup_fd; /* -1: the spawner's own */
-        int exec_fd;   /* where the child tells of its exec; spawn_main() makes it */
+        int exec_fd;   /* where the child tells of its exec; made with the child */
+        int pair_fd;   /* a guardian's end of its pair */
 } SpawnOrder;
 
 #define SPAWN_ORDER_NONE                                                            \
         {                                                                           \
                 .payload_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .stdin_fd = -1, \
-                .cgroup_fd = -1, .exec_fd = -1,                                     \
+                .cgroup_fd = -1, .exec_fd = -1, .pair_fd = -1,                      \
         }
 
 /*
@@ -52,10 +54,16 @@ void spawn_order_close(SpawnOrder *order);
 int spawn_keep(int fd);
 
 /*
- * The errno of clone3(2) goes up. exec_fd is for spawn_exec_result(), once it is readable. What is
- * left in *order then is lent to the child, which finds it in our table by its numbers: it is to be
- * closed no sooner than spawn_exec_result() does it, or the child has been reaped.
+ * Answers as fork(2), and the errno of clone3(2) as a negative one. exec_fd is for
+ * spawn_exec_result(), once it is readable. What is left in *order then is lent to the child, which
+ * finds it in our table by its numbers: it is to be closed no sooner than spawn_exec_result() does
+ * it, or the child has been reaped. The child has a table of its own, with copies of what is lent
+ * to others: it closes those, and then tells a 0.
  */
+int spawn_clone(SpawnOrder *order, int *ret_pidfd, int *ret_exec_fd);
+bool spawn_tell(const SpawnOrder *order, int error);
+
+/* The same for a main, which is about to exec. */
 int spawn_main(const Session *session,
                SpawnOrder *order,
                pid_t *ret_pid,

@@ -73,25 +73,33 @@ static bool order_from_fds(SpawnOrder *ret, uint32_t flags, int *fds, size_t n_f
         return true;
 }
 
+static void watch_exec(const Table *table, const Entry *entry) {
+        struct epoll_event event = { .events = EPOLLIN, .data.u32 = table_slot(table, entry) };
+
+        (void) epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, entry->exec_fd, &event);
+}
+
 static int spawn_guarded(Table *table,
                          Entry *entry,
                          const Session *session,
-                         const SpawnOrder *order,
+                         SpawnOrder *order,
                          uint64_t generation) {
         uint32_t slot = table_slot(table, entry);
-        int r, brain_end;
+        int r, brain_end, exec_fd;
         pid_t pid;
 
+        order->cgroup_fd = safe_close(order->cgroup_fd);
         r = guardian_start(session, order, slot, generation, &table->guardian_facts[slot], &pid,
-                           &brain_end);
-        if (r >= 0)
-                entry_set_guarded(entry, generation, pid, spawn_keep(brain_end));
-        return r;
+                           &brain_end, &exec_fd);
+        if (r < 0)
+                return r;
+        entry_set_guarded(entry, generation, pid, spawn_keep(brain_end), exec_fd, order);
+        watch_exec(table, entry);
+        return 0;
 }
 
 static int
 spawn(Table *table, Entry *entry, const Session *session, SpawnOrder *order, uint64_t generation) {
-        struct epoll_event event = { .events = EPOLLIN, .data.u32 = table_slot(table, entry) };
         int r, pidfd, exec_fd;
         pid_t pid;
 
@@ -105,7 +113,7 @@ spawn(Table *table, Entry *entry, const Session *session, SpawnOrder *order, uin
         if (r < 0)
                 return r;
         entry_set_forked(entry, generation, pid, spawn_keep(pidfd), exec_fd, order);
-        (void) epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, exec_fd, &event);
+        watch_exec(table, entry);
         return 0;
 }
 
@@ -169,21 +177,27 @@ void table_keep_holder(Table *table, uint32_t index, int *fd) {
                 replace(&table->holders[index], fd);
 }
 
+static void take_exec_result(const Table *table, Entry *entry, int error) {
+        unwatch_exec(table, entry);
+        /* A guardian has only told that nothing is lent to it any more. */
+        if (entry->is_guarded)
+                entry->exec_fd = safe_close(entry->exec_fd);
+        else
+                entry_set_exec(entry, error);
+}
+
 void table_read_exec_result(Table *table, Entry *entry) {
         int error;
 
         if (entry->exec_fd < 0 || spawn_exec_result(entry->exec_fd, &entry->lent, &error) < 0)
                 return;
-        unwatch_exec(table, entry);
-        entry_set_exec(entry, error);
+        take_exec_result(table, entry, error);
 }
 
 void table_read_last_exec_result(Table *table, Entry *entry) {
         spawn_order_close(&entry->lent);
         table_read_exec_result(table, entry);
         /* A younger child may still have a copy of its end: a failure would have been told. */
-        if (entry->exec_fd >= 0) {
-                unwatch_exec(table, entry);
-                entry_set_exec(entry, 0);
-        }
+        if (entry->exec_fd >= 0)
+                take_exec_result(table, entry, 0);
 }
