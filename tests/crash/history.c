@@ -83,29 +83,14 @@ static void read_entry(sd_bus_message *reply, Event *event) {
         }
 }
 
-/*
- * Restart is one change, from stopping to spawning: it tells of the end, and has the number of the
- * life that begins.
- */
-static Life *find_ended(Lives *lives, const Event *event) {
-        Life *life = NULL;
-
-        lives_read(lives);
-        if (!streq(event->sub_state, "spawning"))
-                return lives_find(lives, event->generation);
-
-        for (size_t i = 0; i < lives->n_lives && lives->lives[i].generation < event->generation;
-             i++)
-                life = &lives->lives[i];
-        return life;
-}
-
 static void note_exit(const Event *event) {
         Life *life = NULL;
 
         for (size_t i = 0; i < N_SIDECARS; i++)
-                if (streq(sidecars[i].name, event->sidecar))
-                        life = find_ended(&sidecars[i], event);
+                if (streq(sidecars[i].name, event->sidecar)) {
+                        lives_read(&sidecars[i]);
+                        life = lives_find(&sidecars[i], event->generation);
+                }
 
         history_figures.n_exits++;
         /* A SIGTERM may come before the first instruction of main(): then no stamp tells of it. */
