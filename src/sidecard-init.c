@@ -77,22 +77,27 @@ static int leave_to(pid_t holder, const Instance *instance, const char *notify_s
 static int run(const Instance *instance, const Session *session, const char *notify_socket) {
         static BrainCommand command;
         static Containment containment = CONTAINMENT_NONE;
-        bool contained = containment_open(&containment, instance->mark) >= 0;
+        static char record[PATH_MAX + 16];
         KeeperSetup setup = {
                 .session = session,
-                .containment = contained ? &containment : NULL,
                 .brain_argv = command.argv,
                 .notify_socket = notify_socket,
         };
         int r;
 
+        (void) snprintf(record, sizeof(record), "%s/containment", instance->directory);
+        r = containment_sweep(record, instance->mark);
+        if (r < 0)
+                say("cannot end what a former keeper has left: %s", strerror(-r));
+        if (containment_open(&containment, record, instance->mark) >= 0)
+                setup.containment = &containment;
         r = make_brain_command(&command, instance, setup.containment);
         if (r < 0) {
                 say("cannot find where %s is: %s", BRAIN_NAME, strerror(-r));
                 return EXIT_FAILURE;
         }
         r = keeper_run(&setup);
-        containment_close(&containment);
+        containment_close(&containment, record);
         return r;
 }
 

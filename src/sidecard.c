@@ -14,6 +14,7 @@
 
 #include "bus/server.h"
 #include "config.h"
+#include "core/adoption.h"
 #include "core/check.h"
 #include "core/signals.h"
 #include "core/supervisor.h"
@@ -96,6 +97,16 @@ static void on_terminate(void *userdata) {
         supervisor_shut_down(userdata);
 }
 
+/*
+ * Crash-only: what it has is left as it is, for whoever comes next. An exit in order would give
+ * it back to the keeper.
+ */
+static _Noreturn void fail(int error, const char *text) {
+        (void) log_error_errno(error, "%s", text);
+        _exit(EXIT_FAILURE);
+}
+
+/* Answers what to exit with. */
 static int run(const Arguments *arguments) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(keeper_client_freep) KeeperClient *keeper = NULL;
@@ -110,22 +121,31 @@ static int run(const Arguments *arguments) {
                 r = keeper_client_new(&keeper, event, arguments->keeper_fd, arguments->trees,
                                       on_terminate, supervisor);
         if (r < 0)
-                return log_error_errno(r, "Cannot begin");
+                fail(r, "Cannot begin");
 
         supervisor->keeper = keeper;
         r = signals_attach(supervisor);
         if (r >= 0)
                 r = server_new(&server, supervisor);
         if (r >= 0)
-                r = supervisor_load(supervisor);
+                r = keeper_client_read_table(keeper);
+        if (r >= 0)
+                r = supervisor_adopt(supervisor);
         if (r < 0)
-                return log_error_errno(r, "Cannot read the manifests");
+                fail(r, "Cannot take up what there was");
+
+        r = supervisor->is_safe_mode ? 0 : supervisor_load(supervisor);
+        if (r < 0)
+                fail(r, "Cannot read the manifests");
 
         r = server_connect(server);
         if (r < 0)
-                return log_error_errno(r, "Cannot connect to the session bus");
+                fail(r, "Cannot connect to the session bus");
 
-        return sd_event_loop(event);
+        r = sd_event_loop(event);
+        if (r < 0)
+                fail(r, "The event loop has come to an end");
+        return r;
 }
 
 int main(int argc, char *argv[]) {

@@ -26,6 +26,9 @@ int app_explain(int error, const App *app, sd_bus_error *ret_error) {
 
         if (error == -ESHUTDOWN)
                 return sd_bus_error_set(ret_error, ERROR_SHUTTING_DOWN, "The daemon is ending");
+        if (error == -EPERM)
+                return sd_bus_error_setf(ret_error, ERROR_NOT_SUPPORTED, "Not now: %s",
+                                         SAFE_MODE_SENTENCE);
         if (error != -ENOENT)
                 return error;
         if (app->manifest)

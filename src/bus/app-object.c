@@ -17,7 +17,7 @@ static int append_string(sd_bus_message *reply, const char *value) {
 }
 
 static const char *manifest_path(const App *app) {
-        return app->manifest ? app->manifest->path : app->error.path;
+        return app->manifest ? app->manifest->source->path : app->error.path;
 }
 
 static int append_modes(sd_bus_message *reply, const App *app) {

@@ -130,6 +130,9 @@ void hold_tell_lost(const Server *server, const Hold *hold) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
         int r;
 
+        if (!server->bus || *hold->owner == '\0')
+                return;
+
         r = sd_bus_message_new_signal(server->bus, &signal, PATH_MANAGER, INTERFACE_MANAGER,
                                       "HoldReleased");
         if (r >= 0)

@@ -163,9 +163,17 @@ static const char *containment(const Server *server) {
 }
 
 static int append_features(sd_bus_message *reply, const Server *server) {
-        return streq(containment(server), "cgroup")
-                       ? sd_bus_message_append(reply, "as", 2, "cgroup-kill", "keeper")
-                       : sd_bus_message_append(reply, "as", 1, "keeper");
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r >= 0 && streq(containment(server), "cgroup"))
+                r = sd_bus_message_append(reply, "s", "cgroup-kill");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", "keeper");
+        if (r >= 0 && server->supervisor->is_safe_mode)
+                r = sd_bus_message_append(reply, "s", "safe-mode");
+
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 DEFINE_GETTER(get_version, Server, server, sd_bus_message_append(reply, "s", SIDECARD_VERSION));

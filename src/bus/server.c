@@ -16,11 +16,18 @@
 #include "bus/server.h"
 #include "bus/sidecar-object.h"
 #include "bus/waiter.h"
+#include "util/crashpoint.h"
+#include "util/duration.h"
 #include "util/log.h"
 #include "util/strv.h"
 
 #define PRIORITY_STATUS (-20) /* before what sidecars write, and before the bus */
 #define PRIORITY_FLUSH 10
+
+/* The bus is tried again in these steps, for that long (contract D5). */
+#define RETRY_PAUSE_MIN_USEC (100 * USEC_PER_MSEC)
+#define RETRY_PAUSE_MAX_USEC (2 * USEC_PER_SEC)
+#define RETRY_LIMIT_USEC (10 * USEC_PER_SEC)
 
 static void emit_added(const Server *server, char *path) {
         _cleanup_free_ char *owned = path;
@@ -70,7 +77,10 @@ void server_tell_statuses(Server *server) {
 }
 
 static int on_tell_statuses(sd_event_source *source _unused_, void *userdata) {
-        server_tell_statuses(userdata);
+        Server *server = userdata;
+
+        server_tell_statuses(server);
+        waiters_wake(server, server->supervisor->events);
         return 0;
 }
 
@@ -140,10 +150,11 @@ static void on_app_changed(App *app, void *userdata _unused_) {
         app_object_mark(object);
 }
 
+/* Not at once: it may be written down with other things, and is not told before that. */
 static void on_event(void *userdata) {
-        Server *server = userdata;
+        const Server *server = userdata;
 
-        waiters_wake(server, server->supervisor->events);
+        (void) sd_event_source_set_enabled(server->status_teller, SD_EVENT_ONESHOT);
 }
 
 static void on_mode(App *app, void *userdata) {
@@ -254,12 +265,15 @@ Server *server_free(Server *server) {
         if (!server)
                 return NULL;
 
+        /* Of the end, after which there is no turn. */
+        (void) on_tell_statuses(NULL, server);
         waiters_free(server);
         owners_free(server);
         free_objects(server->supervisor);
+        sd_event_source_disable_unref(server->watcher);
+        sd_event_source_disable_unref(server->retry);
         sd_event_source_disable_unref(server->flusher);
         sd_event_source_disable_unref(server->status_teller);
-        server_tell_statuses(server); /* of the end, after which there is no turn */
         sender_filter_free(server->senders);
         sd_bus_flush_close_unref(server->bus);
         free(server);
@@ -271,7 +285,9 @@ static void on_name_is_ours(Server *server) {
                 return;
 
         server->has_name = true;
+        CRASHPOINT("name-ours");
         log_info("Ready, as %s on the session bus", BUS_NAME);
+        supervisor_note_bus_there(server->supervisor);
         (void) keeper_client_send_ready(server->supervisor->keeper);
 }
 
@@ -304,13 +320,54 @@ on_name_acquired(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error
         return 0;
 }
 
+/* An end that is under way needs no bus. */
+static void leave_lost_bus(const Server *server) {
+        if (server->supervisor->shutting_down)
+                return;
+
+        log_notice("The session bus has gone, or has cut us off");
+        supervisor_note_bus_lost(server->supervisor);
+        supervisor_leave(server->supervisor, false);
+}
+
 static int
 on_disconnected(sd_bus_message *signal _unused_, void *userdata, sd_bus_error *ret_error _unused_) {
-        Server *server = userdata;
-
-        log_notice("The session bus has gone");
-        supervisor_shut_down(server->supervisor);
+        leave_lost_bus(userdata);
         return 0;
+}
+
+/*
+ * A message of 128 MiB, which anybody may send, makes libsystemd 252 close the connection in the
+ * midst of reading, without a word to anybody.
+ */
+static int on_any_event(sd_event_source *source _unused_, void *userdata) {
+        const Server *server = userdata;
+
+        if (server->bus && sd_bus_is_open(server->bus) <= 0)
+                leave_lost_bus(server);
+
+        return 0;
+}
+
+/* On the bus on which they were made the names of the holds are watched again. */
+static int on_bus_id(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error _unused_) {
+        Server *server = userdata;
+        Supervisor *supervisor = server->supervisor;
+        const char *id;
+
+        if (sd_bus_message_is_method_error(reply, NULL) || sd_bus_message_read(reply, "s", &id) < 0)
+                return 1;
+
+        supervisor_take_bus_id(supervisor, id);
+        for (size_t i = 0; i < supervisor->n_holds; i++) {
+                const char *owner = supervisor->holds[i]->owner;
+                int r = *owner != '\0' ? owner_watch(server, owner) : 0;
+
+                if (r < 0)
+                        (void) log_warning_errno(r, "Cannot watch %s", owner);
+        }
+
+        return 1;
 }
 
 static int add_matches(Server *server) {
@@ -346,8 +403,31 @@ static int export_all(Server *server) {
         return r;
 }
 
-int server_connect(Server *server) {
+static int ask_bus(Server *server) {
         int r;
+
+        /* In this order: by the time somebody finds us, the names of old holds are judged. */
+        r = sd_bus_call_method_async(server->bus, NULL, "org.freedesktop.DBus",
+                                     "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId",
+                                     on_bus_id, server, "");
+        if (r >= 0)
+                r = sd_bus_request_name_async(server->bus, NULL, BUS_NAME, SD_BUS_NAME_QUEUE,
+                                              on_name_requested, server);
+
+        return r;
+}
+
+static int close_bus(Server *server, int error) {
+        server->senders = sender_filter_free(server->senders);
+        server->bus = sd_bus_close_unref(server->bus);
+        return error;
+}
+
+static int open_bus(Server *server) {
+        int r;
+
+        /* Nobody knows us there: what has changed so far is news to none. */
+        (void) on_flush(NULL, server);
 
         r = sd_bus_open_user(&server->bus);
         if (r < 0)
@@ -359,8 +439,59 @@ int server_connect(Server *server) {
         if (r >= 0)
                 r = add_matches(server);
         if (r >= 0)
-                r = sd_bus_request_name_async(server->bus, NULL, BUS_NAME, SD_BUS_NAME_QUEUE,
-                                              on_name_requested, server);
+                r = ask_bus(server);
 
-        return r < 0 ? r : 0;
+        return r < 0 ? close_bus(server, r) : 0;
+}
+
+static void retry_later(Server *server);
+
+static int on_retry(sd_event_source *source _unused_, uint64_t usec, void *userdata) {
+        Server *server = userdata;
+        Supervisor *supervisor = server->supervisor;
+
+        server->retry = sd_event_source_disable_unref(server->retry);
+        if (supervisor->shutting_down || open_bus(server) >= 0)
+                return 0;
+
+        if (usec < supervisor->bus_lost_at + RETRY_LIMIT_USEC)
+                retry_later(server);
+        else {
+                log_error("The session bus has not come back for ten seconds");
+                supervisor_shut_down(supervisor);
+        }
+
+        return 0;
+}
+
+static void retry_later(Server *server) {
+        uint64_t pause = server->retry_pause_usec * 2;
+
+        if (pause < RETRY_PAUSE_MIN_USEC)
+                pause = RETRY_PAUSE_MIN_USEC;
+        if (pause > RETRY_PAUSE_MAX_USEC)
+                pause = RETRY_PAUSE_MAX_USEC;
+        server->retry_pause_usec = pause;
+        if (sd_event_add_time_relative(server->supervisor->event, &server->retry, CLOCK_MONOTONIC,
+                                       pause, 0, on_retry, server) < 0)
+                supervisor_shut_down(server->supervisor);
+}
+
+int server_connect(Server *server) {
+        Supervisor *supervisor = server->supervisor;
+        int r;
+
+        r = sd_event_add_post(supervisor->event, &server->watcher, on_any_event, server);
+        if (r >= 0)
+                r = open_bus(server);
+        if (r >= 0 || supervisor->shutting_down)
+                return 0;
+
+        /* Nobody was ever served: whoever started us is to know. */
+        if (keeper_client_is_first(supervisor->keeper) && supervisor->bus_lost_at == 0)
+                return r;
+
+        supervisor_note_bus_lost(supervisor);
+        retry_later(server);
+        return 0;
 }

@@ -27,7 +27,10 @@ struct Server {
         Supervisor *supervisor;
         SenderFilter *senders;
         bool has_name;
-        sd_event_source *status_teller; /* before all else in the next turn: tells of statuses */
+        sd_event_source *watcher; /* after each event: is the connection still there? */
+        sd_event_source *retry;   /* the bus is tried again */
+        uint64_t retry_pause_usec;
+        sd_event_source *status_teller; /* before all else in the next turn: statuses, events */
         sd_bus_message **statuses;      /* StatusChanged that are to be sent, the oldest first */
         size_t n_statuses;
         sd_event_source *flusher; /* once a turn, after all else: tells what has changed */
@@ -43,7 +46,8 @@ DEFINE_CLEANUP(Server, server_free);
 
 /*
  * Connects to the session bus, exports all and asks for the name, queued. When it is ours the
- * keeper is told. Losing the bus ends everything in order.
+ * keeper is told. A bus that is lost later is another brain's business; one that was lost before
+ * us is tried for ten seconds, while everything else goes on (contract D5).
  */
 int server_connect(Server *server);
 

@@ -9,6 +9,7 @@
 
 #include <signal.h>
 
+#include "bus/app-methods.h"
 #include "bus/error.h"
 #include "bus/get-log.h"
 #include "bus/options.h"
@@ -31,10 +32,8 @@ static int reply_generation(sd_bus_message *message,
                             sd_bus_error *ret_error) {
         _cleanup_free_ char *reason = NULL;
 
-        if (result == -ESHUTDOWN)
-                return sd_bus_error_set(ret_error, ERROR_SHUTTING_DOWN, "The daemon is ending");
         if (result < 0)
-                return result;
+                return app_explain(result, s->app, ret_error);
         if (!s->life.failed)
                 return sd_bus_reply_method_return(message, "t", generation);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/app.h"
+#include "core/records.h"
 #include "core/supervisor.h"
 #include "util/strv.h"
 
@@ -60,24 +61,48 @@ static int compare_names(const void *a, const void *b) {
         return strcmp(sidecar_name(*(Sidecar *const *) a), sidecar_name(*(Sidecar *const *) b));
 }
 
-static int add_sidecar(App *app, SidecarSpec *spec) {
+/* Takes the sidecar over. */
+static int add_sidecar(App *app, Sidecar *sidecar) {
         const Supervisor *supervisor = app->supervisor;
-        Sidecar **grown, *sidecar;
-        int r;
+        Sidecar **grown;
 
         grown = reallocarray(app->sidecars, app->n_sidecars + 1, sizeof(Sidecar *));
-        if (!grown)
+        if (!grown) {
+                sidecar_free(sidecar);
                 return -ENOMEM;
+        }
+
         app->sidecars = grown;
-
-        r = sidecar_new(&sidecar, app->supervisor, app, spec);
-        if (r < 0)
-                return r;
-
         app->sidecars[app->n_sidecars++] = sidecar;
         qsort(app->sidecars, app->n_sidecars, sizeof(Sidecar *), compare_names);
         supervisor->observer->on_sidecar_added(sidecar, supervisor->observer_userdata);
         return 0;
+}
+
+int app_add_sidecar(App *app, SidecarSpec *spec) {
+        Sidecar *sidecar;
+        int r;
+
+        r = sidecar_new(&sidecar, app, spec);
+        return r < 0 ? r : add_sidecar(app, sidecar);
+}
+
+int app_adopt_sidecar(App *app,
+                      const SidecarRecord *record,
+                      SidecarSpec *running,
+                      SidecarSpec *ports_spec) {
+        SidecarSpec *spec = manifest_find_sidecar(app->manifest, record->name);
+        Sidecar *sidecar;
+        int r;
+
+        if ((!spec && !running) || app_find(app, record->name))
+                return -ENOENT;
+        r = sidecar_adopt(&sidecar, app, spec ? spec : running, record, running, ports_spec);
+        if (r < 0)
+                return r;
+
+        sidecar->spec_is_gone = !spec;
+        return add_sidecar(app, sidecar);
 }
 
 /* Whatever is declared is there; the rest is marked. */
@@ -93,7 +118,7 @@ static int follow_manifest(App *app, const Manifest *manifest) {
                 if (sidecar)
                         sidecar_set_spec(sidecar, spec);
                 else {
-                        r = add_sidecar(app, spec);
+                        r = app_add_sidecar(app, spec);
                         if (r < 0)
                                 return r;
                 }
@@ -105,11 +130,14 @@ static int follow_manifest(App *app, const Manifest *manifest) {
 int app_take_manifest(App *app, Manifest *manifest) {
         int r;
 
-        r = follow_manifest(app, manifest);
         manifest_free(app->manifest);
         app->manifest = manifest;
-        if (r >= 0 && (!app->mode || !manifest_find_mode(manifest, app->mode)))
-                r = free_and_strdup(&app->mode, manifest->default_mode);
+        r = !app->mode || !manifest_find_mode(manifest, app->mode)
+                    ? free_and_strdup(&app->mode, manifest->default_mode)
+                    : 0;
+        record_app(app);
+        if (r >= 0)
+                r = follow_manifest(app, manifest);
         app->is_missing = false;
         app->is_masked = false;
         manifest_error_done(&app->error);
@@ -145,6 +173,8 @@ void app_collect(App *app) {
                         continue;
                 }
                 supervisor->observer->on_sidecar_removed(sidecar, supervisor->observer_userdata);
+                record_sidecar_gone(sidecar);
+                supervisor_note_log_number(app->supervisor, log_ring_next(sidecar->ring));
                 sidecar_free(sidecar);
         }
 

@@ -50,6 +50,13 @@ Sidecar *app_find(const App *app, const char *name);
  */
 int app_take_manifest(App *app, Manifest *manifest);
 
+/* For an adoption (core/adoption.c): a sidecar as an earlier brain left it, or a new one. */
+int app_adopt_sidecar(App *app,
+                      const SidecarRecord *record,
+                      SidecarSpec *running,
+                      SidecarSpec *ports_spec);
+int app_add_sidecar(App *app, SidecarSpec *spec);
+
 /* The file has gone, or is masked: what is up stays until it is down. */
 void app_lose_manifest(App *app, bool is_masked);
 

@@ -75,7 +75,7 @@ static int check_one(const char *path, bool verbose) {
         if (r < 0)
                 return r;
 
-        r = manifest_load(&manifest, absolute, &error);
+        r = manifest_load(&manifest, NULL, absolute, &error);
         if (r == -EBADMSG)
                 print_error(path, &error);
         else if (r < 0 && r != -ENOMEM) {

@@ -18,10 +18,16 @@ struct Events {
 };
 
 static const char *const types[] = {
-        [EVENT_APP_ADDED] = "app-added", [EVENT_APP_REMOVED] = "app-removed",
-        [EVENT_MANIFEST] = "manifest",   [EVENT_HELD] = "held",
-        [EVENT_RELEASED] = "released",   [EVENT_STATUS] = "status",
-        [EVENT_MODE] = "mode",           [EVENT_DENIED] = "denied",
+        [EVENT_APP_ADDED] = "app-added",
+        [EVENT_APP_REMOVED] = "app-removed",
+        [EVENT_MANIFEST] = "manifest",
+        [EVENT_HELD] = "held",
+        [EVENT_RELEASED] = "released",
+        [EVENT_STATUS] = "status",
+        [EVENT_MODE] = "mode",
+        [EVENT_ADOPTED] = "adopted",
+        [EVENT_BRAIN_RESTARTED] = "brain-restarted",
+        [EVENT_DENIED] = "denied",
         [EVENT_NOTICE] = "notice",
 };
 
@@ -73,6 +79,16 @@ const Event *events_next(const Events *events, uint64_t after) {
                 after = oldest - 1;
 
         return after < events->last ? &events->ring[(after + 1) % EVENTS_MAX] : NULL;
+}
+
+void events_take_up(Events *events, const Event *event) {
+        Event *place = &events->ring[event->seq % EVENTS_MAX];
+
+        if (event->seq != events->last + 1)
+                events->first = event->seq;
+        events->last = event->seq;
+        event_done(place);
+        *place = *event;
 }
 
 static char *copy(const char *text) {

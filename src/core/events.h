@@ -24,6 +24,8 @@ typedef enum EventType {
         EVENT_RELEASED,
         EVENT_STATUS,
         EVENT_MODE,
+        EVENT_ADOPTED,         /* it is up, and was so in the life of another brain */
+        EVENT_BRAIN_RESTARTED, /* text: how many were adopted */
         EVENT_DENIED,
         EVENT_NOTICE,
         _EVENT_TYPE_MAX,
@@ -71,6 +73,12 @@ uint64_t events_last(const Events *events);
 
 /* The oldest event above that number; NULL: there is none. Borrowed until the next event. */
 const Event *events_next(const Events *events, uint64_t after);
+
+/*
+ * One of an earlier brain, with the number and the time that it had; they come in their order.
+ * Takes its strings over.
+ */
+void events_take_up(Events *events, const Event *event);
 
 /* Copies what it is given, less the number and the time, which it sets; answers the number. */
 uint64_t events_add(Events *events, const Event *event);

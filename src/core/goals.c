@@ -10,9 +10,11 @@
 
 #include "core/goals.h"
 #include "core/holds.h"
+#include "core/records.h"
 #include "core/supervisor.h"
 #include "model/dependency.h"
 #include "model/mode.h"
+#include "util/crashpoint.h"
 #include "util/strv.h"
 
 int app_select(const App *app, char *const *names, char ***ret) {
@@ -32,21 +34,56 @@ static void app_converge(App *app) {
                 sidecar_converge(app->sidecars[i]);
 }
 
-int app_start(App *app, char *const *names) {
+/*
+ * Ends what records_begin() began. All is decided before any of it is done, and is written down as
+ * one, together with what the caller has changed before: even inside of the caller's own batch.
+ */
+static void do_wanted(App *app) {
+        Records *records = app->supervisor->records;
+
+        CRASHPOINT("goals-decided");
+        records_commit(records);
+        (void) records_flush(records);
+        CRASHPOINT("goals-recorded");
+        app_converge(app);
+        CRASHPOINT("goals-begun");
+}
+
+static void want_up(const App *app, char *const *names) {
         STRV_FOREACH (name, names) {
                 Sidecar *sidecar = app_find(app, *name);
-                uint64_t generation;
-                int r;
 
                 if (!sidecar)
                         continue;
                 sidecar->ignores_dependencies = false;
-                r = sidecar_start(sidecar, &generation);
-
-                if (r < 0)
-                        return r;
+                sidecar_want_up(sidecar);
         }
+}
 
+static void want_down(const App *app, char *const *names, ReasonCode on_whose_account, bool kill) {
+        STRV_FOREACH (name, names) {
+                Sidecar *sidecar = app_find(app, *name);
+
+                if (sidecar)
+                        sidecar_want_down(sidecar, on_whose_account, kill);
+        }
+}
+
+int app_start(App *app, char *const *names) {
+        return app_change(app, names, NULL, REASON_NONE);
+}
+
+int app_change(App *app, char *const *up, char *const *down, ReasonCode on_whose_account) {
+        int r;
+
+        r = up ? supervisor_check_starts(app->supervisor) : 0;
+        if (r < 0)
+                return r;
+
+        records_begin(app->supervisor->records);
+        want_down(app, down, on_whose_account, false);
+        want_up(app, up);
+        do_wanted(app);
         return 0;
 }
 
@@ -85,21 +122,16 @@ int app_start_one(App *app, Sidecar *sidecar, bool no_deps, uint64_t *ret) {
 
 /* First all goals, then the steps: else the first one stops before its dependents know. */
 void app_stop(App *app, char *const *names, ReasonCode on_whose_account, bool kill) {
-        STRV_FOREACH (name, names) {
-                Sidecar *sidecar = app_find(app, *name);
-
-                if (sidecar)
-                        lifecycle_stop(&sidecar->life, on_whose_account, kill);
-        }
-
-        app_converge(app);
+        records_begin(app->supervisor->records);
+        want_down(app, names, on_whose_account, kill);
+        do_wanted(app);
 }
 
 void app_stop_all(App *app, ReasonCode on_whose_account, bool kill) {
+        records_begin(app->supervisor->records);
         for (size_t i = 0; i < app->n_sidecars; i++)
-                lifecycle_stop(&app->sidecars[i]->life, on_whose_account, kill);
-
-        app_converge(app);
+                sidecar_want_down(app->sidecars[i], on_whose_account, kill);
+        do_wanted(app);
 }
 
 int app_list_up(const App *app, char ***ret) {
@@ -170,10 +202,17 @@ static void tell_mode(App *app, ModeResult result) {
 
         app->mode_result = result;
         supervisor->observer->on_app_changed(app, supervisor->observer_userdata);
-        if (result == MODE_SWITCHING)
+        if (result == MODE_SWITCHING) {
+                record_app(app);
                 return;
+        }
 
+        records_begin(supervisor->records);
+        record_app(app);
         (void) supervisor_add_event(app->supervisor, &event);
+        CRASHPOINT("mode-decided");
+        records_commit(supervisor->records);
+        CRASHPOINT("mode-recorded");
         supervisor->observer->on_mode(app, supervisor->observer_userdata);
 }
 
@@ -203,9 +242,12 @@ static int list_awaited(const App *app, const Plan *plan, char ***ret) {
 
 int app_set_mode(App *app, const char *mode, const char *server_url, const Plan *plan) {
         _cleanup_(strv_freep) char **stops = NULL, **starts = NULL, **awaited = NULL;
+        Records *records = app->supervisor->records;
         int r;
 
-        r = collect_rows(plan, PLAN_STOP, &stops);
+        r = supervisor_check_starts(app->supervisor);
+        if (r >= 0)
+                r = collect_rows(plan, PLAN_STOP, &stops);
         if (r >= 0)
                 r = collect_rows(plan, PLAN_START, &starts);
         if (r >= 0)
@@ -223,9 +265,10 @@ int app_set_mode(App *app, const char *mode, const char *server_url, const Plan 
         /* Before anything is stopped: each change of a sidecar asks whether the switch is over. */
         strv_free(app->mode_starts);
         app->mode_starts = TAKE_PTR(awaited);
+        records_begin(records);
         tell_mode(app, MODE_SWITCHING);
-        app_stop(app, stops, REASON_MODE, false);
-        r = app_start(app, starts);
+        r = app_change(app, starts, stops, REASON_MODE);
+        records_commit(records);
         app_settle(app);
         return r;
 }
@@ -286,6 +329,20 @@ static bool has_dependent_going_down(const App *app, const Sidecar *s) {
         }
 
         return false;
+}
+
+void app_hold_still(App *app, bool still) {
+        app->is_settling = still;
+        for (size_t i = 0; still && i < app->n_sidecars; i++) {
+                Sidecar *s = app->sidecars[i];
+                const char *name = NULL;
+
+                lifecycle_set_blocked(&s->life,
+                                      check_dependencies(app, s, &name) != DEPENDENCY_HOLDS);
+                lifecycle_set_end_blocked(&s->life, has_dependent_going_down(app, s));
+        }
+        if (!still)
+                app_converge(app);
 }
 
 /* True: something of it has changed by what the others have come to. */

@@ -18,8 +18,12 @@
  */
 int app_select(const App *app, char *const *names, char ***ret);
 
-/* Wants them up, or down. What is not there is left out. -ESHUTDOWN: the daemon is ending. */
+/*
+ * Wants them up, or down. What is not there is left out. Errors of supervisor_check_starts(), if
+ * any is to be up. app_change() does both at once, so that no brain dies between the two.
+ */
 int app_start(App *app, char *const *names);
+int app_change(App *app, char *const *up, char *const *down, ReasonCode on_whose_account);
 /*
  * The same for one of them: what it depends on comes first, unless that is there already or, with
  * no_deps, is not to be asked for. *ret: the generation it gets.
@@ -48,6 +52,12 @@ int app_set_mode(App *app, const char *mode, const char *server_url, const Plan 
  * change of any of them.
  */
 void app_settle(App *app);
+
+/*
+ * While it holds still what one of its sidecars comes to moves none of the others. Each begins
+ * with what the others are at that moment, and all go on together at the end.
+ */
+void app_hold_still(App *app, bool still);
 
 /* URL of the external server of the current mode; "" where it has none. */
 const char *app_server_url(const App *app);

@@ -13,8 +13,10 @@
 
 #include "core/goals.h"
 #include "core/holds.h"
+#include "core/records.h"
 #include "core/supervisor.h"
 #include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -122,13 +124,8 @@ static int follow_holds(App *app, char *const *before) {
                 r = subtract(after, before, &added);
         if (r >= 0)
                 r = subtract(before, after, &dropped);
-        if (r >= 0)
-                r = app_start(app, added);
-        if (r < 0)
-                return r;
 
-        app_stop(app, dropped, REASON_OWNER_GONE, false);
-        return 0;
+        return r < 0 ? r : app_change(app, added, dropped, REASON_OWNER_GONE);
 }
 
 static void note(const Hold *hold, EventType type) {
@@ -149,14 +146,24 @@ static void unlink_hold(const Hold *hold) {
                 }
 }
 
+static void forget_hold(const Hold *hold) {
+        unlink_hold(hold);
+        record_hold_gone(hold);
+}
+
 /* Takes the hold over. */
 static void end_hold(Hold *hold) {
         _cleanup_(strv_freep) char **before = NULL;
         App *app = hold->app;
+        const Supervisor *supervisor = app->supervisor;
+        Records *records = supervisor->records;
+        uint32_t place = hold->place;
         int r;
 
         r = list_held(app, &before);
-        unlink_hold(hold);
+        records_begin(records);
+        forget_hold(hold);
+        CRASHPOINT("hold-forgotten");
         note(hold, EVENT_RELEASED);
         hold_free(hold);
 
@@ -165,6 +172,10 @@ static void end_hold(Hold *hold) {
                 app_stop_all(app, REASON_OWNER_GONE, false);
         else if (r >= 0)
                 r = follow_holds(app, before);
+        records_commit(records);
+
+        /* Not before that is written: a successor would find a hold, and nobody who has it. */
+        keeper_client_drop_holder(supervisor->keeper, place);
         if (r < 0)
                 (void) log_error_errno(r, "%s: cannot end all that its hold wanted", app->id);
 }
@@ -188,9 +199,14 @@ static void expire(Hold *hold) {
                 return;
 
         hold->death = sd_event_source_disable_unref(hold->death);
-        if (hold->linger_usec == 0 ||
-            sd_event_add_time_relative(hold->supervisor->event, &hold->linger, CLOCK_MONOTONIC,
-                                       hold->linger_usec, 0, on_linger_over, hold) < 0)
+        if (hold->linger_until == 0 && hold->linger_usec > 0) {
+                hold->linger_until = clock_monotonic_usec() + hold->linger_usec;
+                record_hold(hold);
+                CRASHPOINT("linger-recorded");
+        }
+        if (hold->linger_until == 0 ||
+            sd_event_add_time(hold->supervisor->event, &hold->linger, CLOCK_MONOTONIC,
+                              hold->linger_until, 0, on_linger_over, hold) < 0)
                 lose_hold(hold);
 }
 
@@ -203,6 +219,22 @@ static int on_death(sd_event_source *source _unused_,
         return 0;
 }
 
+static int find_place(const Supervisor *supervisor, uint32_t *ret) {
+        bool taken[HOLDS_MAX] = { false };
+
+        for (size_t i = 0; i < supervisor->n_holds; i++)
+                taken[supervisor->holds[i]->place] = true;
+
+        for (uint32_t place = 0; place < HOLDS_MAX; place++)
+                if (!taken[place]) {
+                        *ret = place;
+                        return 0;
+                }
+
+        return -EUSERS;
+}
+
+/* The caller sets place, and pidfd, which becomes the hold's. */
 static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
         _cleanup_(hold_freep) Hold *hold = NULL;
         int r;
@@ -254,42 +286,118 @@ static void end_lingering(App *app) {
                         end_hold(supervisor->holds[i]);
 }
 
+static int reserve_hold(Supervisor *supervisor) {
+        Hold **grown = reallocarray(supervisor->holds, supervisor->n_holds + 1, sizeof(Hold *));
+
+        if (!grown)
+                return -ENOMEM;
+
+        supervisor->holds = grown;
+        return 0;
+}
+
+/* Of the same connection; or of the same process, which knew us by another bus. */
+static Hold *find_former(const App *app, const HoldSpec *spec) {
+        const Supervisor *supervisor = app->supervisor;
+        Hold *former = find_hold(app, spec->owner);
+
+        for (size_t i = 0; !former && i < supervisor->n_holds; i++) {
+                Hold *hold = supervisor->holds[i];
+
+                if (hold->app == app && hold->pid == spec->pid && *hold->owner == '\0')
+                        former = hold;
+        }
+
+        return former;
+}
+
+/* In the same place, so that there is no moment at which the keeper has neither of the two. */
+static void replace_hold(Hold *former, Hold *hold) {
+        hold->since_usec = former->since_usec;
+        hold->place = former->place;
+        forget_hold(former);
+        hold_free(former);
+}
+
 int hold_app(App *app, const HoldSpec *spec) {
         _cleanup_(hold_freep) Hold *hold = NULL;
         _cleanup_(strv_freep) char **before = NULL;
         Supervisor *supervisor = app->supervisor;
-        Hold *former = find_hold(app, spec->owner), **grown;
+        Hold *former = find_former(app, spec);
         int r;
 
-        if (supervisor->shutting_down)
-                return -ESHUTDOWN;
-        if (!former && supervisor->n_holds >= HOLDS_MAX)
-                return -EUSERS;
-
-        r = check_set(app, spec);
+        r = supervisor_check_starts(supervisor);
+        if (r >= 0 && !former && supervisor->n_holds >= HOLDS_MAX)
+                r = -EUSERS;
+        if (r >= 0)
+                r = check_set(app, spec);
         if (r >= 0)
                 r = list_held(app, &before);
         if (r >= 0)
                 r = new_hold(&hold, app, spec);
+        if (r >= 0)
+                r = reserve_hold(supervisor);
         if (r < 0)
                 return r;
 
-        grown = reallocarray(supervisor->holds, supervisor->n_holds + 1, sizeof(Hold *));
-        if (!grown)
-                return -ENOMEM;
-        supervisor->holds = grown;
+        records_begin(supervisor->records);
+        if (former)
+                replace_hold(former, hold);
+        else
+                r = find_place(supervisor, &hold->place);
+        if (r >= 0)
+                r = keeper_client_keep_holder(supervisor->keeper, hold->place, spec->pidfd);
+        if (r < 0)
+                (void) log_warning_errno(r, "%s: its hold would not survive this daemon", app->id);
 
-        if (former) {
-                hold->since_usec = former->since_usec;
-                unlink_hold(former);
-                hold_free(former);
-        }
+        CRASHPOINT("hold-kept");
         hold->pidfd = spec->pidfd;
         supervisor->holds[supervisor->n_holds++] = hold;
+        record_hold(hold);
         note(TAKE_PTR(hold), EVENT_HELD);
         r = follow_holds(app, before);
+        records_commit(supervisor->records);
+        CRASHPOINT("hold-done");
         end_lingering(app);
         return r;
+}
+
+int hold_adopt(App *app, const HoldRecord *record, int pidfd) {
+        const HoldSpec spec = {
+                .owner = record->owner,
+                .reason = record->reason,
+                .pid = record->pid,
+                .pidfd = pidfd,
+                .has_set = record->has_set,
+                .sidecars = record->sidecars,
+                .linger_usec = record->linger_usec,
+        };
+        Hold *hold;
+        int r;
+
+        r = reserve_hold(app->supervisor);
+        if (r >= 0)
+                r = new_hold(&hold, app, &spec);
+        if (r < 0)
+                return r;
+
+        hold->place = record->place;
+        hold->since_usec = record->since_usec;
+        hold->linger_until = record->linger_until;
+        hold->pidfd = pidfd;
+        app->supervisor->holds[app->supervisor->n_holds++] = hold;
+        if (hold->linger_until != 0)
+                expire(hold);
+        return 0;
+}
+
+void holds_void_names(Supervisor *supervisor) {
+        for (size_t i = 0; i < supervisor->n_holds; i++) {
+                Hold *hold = supervisor->holds[i];
+
+                *hold->owner = '\0';
+                record_hold(hold);
+        }
 }
 
 void release_app(App *app, const char *owner) {

@@ -22,14 +22,16 @@
 typedef struct Hold {
         Supervisor *supervisor;
         App *app;
-        char *owner;  /* the unique name of its connection */
-        char *reason; /* in the words of the client */
+        uint32_t place; /* by which the keeper has its pidfd; no two have the same */
+        char *owner;    /* the unique name of its connection; "": of a bus that has gone */
+        char *reason;   /* in the words of the client */
         pid_t pid;
         int pidfd;
         uint64_t since_usec; /* CLOCK_REALTIME */
         bool has_set;        /* it names what it wants; else what the mode starts */
         char **sidecars;
         uint64_t linger_usec;
+        uint64_t linger_until;   /* CLOCK_MONOTONIC; 0: the owner is there */
         sd_event_source *death;  /* of the process */
         sd_event_source *linger; /* set: the owner has gone, the hold not yet */
 } Hold;
@@ -62,6 +64,18 @@ bool app_is_held(const App *app);
 
 /* Some hold of the app names that sidecar: it is wanted in any mode. */
 bool app_is_named_by_hold(const App *app, const char *name);
+
+typedef struct HoldRecord HoldRecord;
+
+/* Takes up the hold of an earlier brain's life, and what is left of its linger. pidfd: taken over.
+ */
+int hold_adopt(App *app, const HoldRecord *record, int pidfd);
+
+/*
+ * The bus is another one, on which the names of the holds mean nothing: from now on their
+ * processes alone decide.
+ */
+void holds_void_names(Supervisor *supervisor);
 
 /* For the end of the daemon. */
 void holds_free(Supervisor *supervisor);

@@ -13,6 +13,7 @@
 #include "core/supervisor.h"
 #include "model/template.h"
 #include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -47,8 +48,10 @@ static void on_probe(const ProbeResult *result, void *userdata) {
                 (void) free_and_strdup(alive_path, probe_spec(s)->paths[result->path_index]);
 
         log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
+        CRASHPOINT("probe-answered");
         lifecycle_on_probe(&s->life, result->alive, clock_monotonic_usec());
         sidecar_converge(s);
+        CRASHPOINT("probe-noted");
 }
 
 static int expand_all(char ***ret, char *const *texts, const TemplateValues *values) {

@@ -14,11 +14,13 @@
 #include <sys/stat.h>
 
 #include "core/environment.h"
+#include "core/records.h"
 #include "core/sidecar.h"
 #include "core/supervisor.h"
 #include "io/ports.h"
 #include "model/program.h"
 #include "model/template.h"
+#include "util/crashpoint.h"
 #include "util/mkdir.h"
 #include "util/strv.h"
 #include "util/xdg.h"
@@ -314,7 +316,7 @@ static int find_working_directory(Launch *launch) {
 
 static int spawn(Launch *launch) {
         Sidecar *s = launch->sidecar;
-        _cleanup_close_ int out = -1, err = -1;
+        OutputEnds ends;
         SpawnSpec spec = {
                 .generation = s->life.generation,
                 .path = launch->program,
@@ -325,16 +327,28 @@ static int spawn(Launch *launch) {
         };
         int r;
 
-        r = output_open(s->output, s->life.generation, &out, &err);
+        r = output_open(s->output, s->life.generation, &ends);
         if (r < 0)
                 return r;
 
-        spec.stdout_fd = out;
-        spec.stderr_fd = err;
-        r = tree_spawn(s->tree, &spec);
+        spec.stdout_fd = ends.stdout_fd;
+        spec.stderr_fd = ends.stderr_fd;
+        spec.kept_stdout_fd = ends.kept_stdout_fd;
+        spec.kept_stderr_fd = ends.kept_stderr_fd;
+
+        /* Before anybody is asked for it: whoever comes after us must know that it is wanted. */
+        record_sidecar(s);
+        CRASHPOINT("spawn-made-ready");
+        r = records_flush(s->supervisor->records);
+        CRASHPOINT("spawn-recorded");
+        if (r >= 0)
+                r = tree_spawn(s->tree, &spec);
+        CRASHPOINT("spawn-sent");
         if (r < 0)
                 output_close(s->output);
 
+        safe_close(ends.stdout_fd);
+        safe_close(ends.stderr_fd);
         return r;
 }
 
@@ -356,6 +370,9 @@ int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
         int r;
 
         evidence_clear(&s->evidence);
+        if (s->supervisor->is_safe_mode)
+                return refuse(&launch, REASON_RESOURCES, 0, true, strdup(SAFE_MODE_SENTENCE));
+
         r = choose_ports(&launch);
         if (r >= 0)
                 r = make_folders(&launch);

@@ -14,10 +14,12 @@
 #include <sys/wait.h>
 
 #include "core/goals.h"
+#include "core/records.h"
 #include "core/sidecar.h"
 #include "core/supervisor.h"
 #include "model/reason.h"
 #include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/log.h"
 #include "util/signal-name.h"
 #include "util/strv.h"
@@ -121,7 +123,7 @@ static uint64_t note_status(Sidecar *s) {
 }
 
 static void announce(Sidecar *s, const Step *step) {
-        uint64_t now = clock_realtime_usec();
+        uint64_t now = clock_realtime_usec(), seq;
 
         s->changed_at_usec = now;
         if (step->sub_state == SUB_STATE_READY && step->status != s->life.status)
@@ -132,7 +134,15 @@ static void announce(Sidecar *s, const Step *step) {
 
         log_status(s, step);
         lifecycle_did_announce(&s->life, step);
-        s->supervisor->observer->on_status(s, note_status(s), s->supervisor->observer_userdata);
+
+        /* That it was told and the event of it are one: a successor tells it once. */
+        records_begin(s->supervisor->records);
+        seq = note_status(s);
+        record_sidecar(s);
+        CRASHPOINT("status-decided");
+        records_commit(s->supervisor->records);
+        CRASHPOINT("status-recorded");
+        s->supervisor->observer->on_status(s, seq, s->supervisor->observer_userdata);
 }
 
 /* Another process may answer elsewhere. */
@@ -141,19 +151,33 @@ static void forget_paths(Sidecar *s) {
                 s->alive_paths[i] = (free(s->alive_paths[i]), NULL);
 }
 
+/* An end that changed no status, as that of a restart, is told before another generation begins. */
+static void tell_untold_exit(Sidecar *s) {
+        if (!s->exit_is_news)
+                return;
+
+        records_begin(s->supervisor->records);
+        (void) note_status(s);
+        record_sidecar(s);
+        records_commit(s->supervisor->records);
+}
+
 static void do_spawn(Sidecar *s) {
         Cause cause = { .exit_code = -1 };
         bool permanent = false;
-        uint64_t now = clock_monotonic_usec();
 
+        tell_untold_exit(s);
+        CRASHPOINT("spawn-decided");
         sidecar_spec_unref(s->running);
         s->running = sidecar_spec_ref(s->spec);
-        lifecycle_did_spawn(&s->life, s->running, now);
+        lifecycle_did_spawn(&s->life, s->running, clock_monotonic_usec());
         s->ready_at_usec = 0;
         forget_paths(s);
 
+        /* To find out may have taken longer than the next try is to wait. */
         if (sidecar_launch(s, &cause, &permanent) < 0)
-                lifecycle_on_spawn_failed(&s->life, &cause, permanent, now, roll());
+                lifecycle_on_spawn_failed(&s->life, &cause, permanent, clock_monotonic_usec(),
+                                          roll());
 }
 
 /* An ending that fails half way is no error: the next step of the ladder is stronger. */
@@ -170,6 +194,7 @@ static void do_end_step(Sidecar *s, StepKind kind) {
         if (r < 0 && r != -ESRCH)
                 (void) log_warning_errno(r, "[%s] a step of ending it failed", sidecar_name(s));
 
+        CRASHPOINT("end-step-done");
         lifecycle_did_end_step(&s->life, kind, clock_monotonic_usec());
         if (lifecycle_is_unkillable(&s->life, clock_monotonic_usec()) && !s->unkillable_was_told) {
                 s->unkillable_was_told = true;
@@ -220,6 +245,10 @@ void sidecar_converge(Sidecar *s) {
         Step step;
         int r;
 
+        /* What it waits for may be told first; it would be started then, and once more later. */
+        if (s->is_to_resume)
+                return;
+
         for (;;) {
                 uint64_t now = clock_monotonic_usec();
 
@@ -234,6 +263,7 @@ void sidecar_converge(Sidecar *s) {
         if (r < 0)
                 (void) log_error_errno(r, "[%s] cannot be timed", sidecar_name(s));
 
+        record_sidecar(s);
         tell_changed(s);
         app_settle(s->app);
         if (sidecar_is_gone(s))
@@ -243,7 +273,12 @@ void sidecar_converge(Sidecar *s) {
 static void on_forked(void *userdata, pid_t pid) {
         Sidecar *s = userdata;
 
+        CRASHPOINT("forked-told");
         s->main_pid = pid;
+        /* An earlier brain has had this: its end may be known too, and is about to be told. */
+        if (s->life.process != PROCESS_REQUESTED)
+                return;
+
         lifecycle_on_forked(&s->life, clock_monotonic_usec());
         sidecar_converge(s);
 }
@@ -276,13 +311,19 @@ static void on_fork_failed(void *userdata, int error) {
 static void on_exec(void *userdata, int error) {
         Sidecar *s = userdata;
 
+        /* An earlier brain has had this. */
+        if (s->life.process != PROCESS_FORKED)
+                return;
+
         if (error != 0) {
                 on_no_start(s, error);
                 return;
         }
 
+        CRASHPOINT("exec-told");
         lifecycle_on_exec(&s->life, clock_monotonic_usec());
         sidecar_converge(s);
+        CRASHPOINT("exec-noted");
 }
 
 /* The line and its form are promised (contract G5). */
@@ -298,30 +339,39 @@ static void log_exit(const Sidecar *s, int code, int status) {
 static void on_exited(void *userdata, int code, int status) {
         Sidecar *s = userdata;
 
+        /* An earlier brain has had this end. */
+        s->main_pid = 0;
+        if (s->life.process == PROCESS_GONE || s->life.process == PROCESS_NONE)
+                return;
+
         /* Its last words come first: what it wrote before its end is read before that is told. */
+        CRASHPOINT("exit-told");
         output_drain(s->output);
+        CRASHPOINT("exit-drained");
         s->probe = probe_free(s->probe);
         log_exit(s, code, status);
 
-        s->main_pid = 0;
         s->exit_is_news = true;
         s->exit_dumped_core = code == CLD_DUMPED;
         s->exit_code = code == CLD_EXITED ? status : -1;
         s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
         lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), roll());
         sidecar_converge(s);
+        CRASHPOINT("exit-noted");
 }
 
 static void on_emptied(void *userdata) {
         Sidecar *s = userdata;
 
+        CRASHPOINT("empty-told");
         output_close(s->output);
         s->unkillable_was_told = false;
         lifecycle_on_empty(&s->life);
         sidecar_converge(s);
+        CRASHPOINT("empty-noted");
 }
 
-static const TreeObserver tree_observer = {
+const TreeObserver sidecar_tree_observer = {
         .on_forked = on_forked,
         .on_fork_failed = on_fork_failed,
         .on_exec = on_exec,
@@ -345,6 +395,16 @@ static void on_lines(uint64_t first, void *userdata) {
                 log_lines(s, first);
 
         s->supervisor->observer->on_log(s, s->supervisor->observer_userdata);
+}
+
+static void on_memory(int memory_fd, void *userdata) {
+        const Sidecar *s = userdata;
+        int r;
+
+        r = tree_keep_memory(s->tree, memory_fd);
+        if (r < 0)
+                (void) log_warning_errno(r, "[%s] its output would not survive this daemon",
+                                         sidecar_name(s));
 }
 
 static void on_room(void *userdata) {
@@ -377,16 +437,17 @@ static int open_logs(Sidecar *s) {
                 return -ENOMEM;
         spec.path = s->log_path;
 
-        r = log_ring_new(&s->ring, clock_realtime_usec());
+        r = log_ring_new(&s->ring, s->supervisor->log_base);
         if (r >= 0)
                 r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
         if (r >= 0)
-                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines, s);
+                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines,
+                               on_memory, s);
 
         return r;
 }
 
-int sidecar_new(Sidecar **ret, Supervisor *supervisor, App *app, SidecarSpec *spec) {
+int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec) {
         _cleanup_(sidecar_freep) Sidecar *s = NULL;
         int r;
 
@@ -394,7 +455,7 @@ int sidecar_new(Sidecar **ret, Supervisor *supervisor, App *app, SidecarSpec *sp
         if (!s)
                 return -ENOMEM;
 
-        s->supervisor = supervisor;
+        s->supervisor = app->supervisor;
         s->app = app;
         s->spec = sidecar_spec_ref(spec);
         s->exit_code = -1;
@@ -402,8 +463,21 @@ int sidecar_new(Sidecar **ret, Supervisor *supervisor, App *app, SidecarSpec *sp
         lifecycle_init(&s->life, s->spec, s->changed_at_usec);
 
         r = open_logs(s);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+int sidecar_new(Sidecar **ret, App *app, SidecarSpec *spec) {
+        _cleanup_(sidecar_freep) Sidecar *s = NULL;
+        int r;
+
+        r = sidecar_make(&s, app, spec);
         if (r >= 0)
-                r = tree_new(&s->tree, supervisor->keeper, spec->name, &tree_observer, s);
+                r = tree_new(&s->tree, app->supervisor->keeper, spec->name, &sidecar_tree_observer,
+                             s);
         if (r < 0)
                 return r;
 
@@ -457,19 +531,37 @@ void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
         sidecar_converge(s);
 }
 
-int sidecar_start(Sidecar *s, uint64_t *ret) {
-        if (s->supervisor->shutting_down)
-                return -ESHUTDOWN;
-
+void sidecar_want_up(Sidecar *s) {
         lifecycle_start(&s->life);
+        CRASHPOINT("wish-made");
+        record_sidecar(s);
+        CRASHPOINT("wish-recorded");
+}
+
+void sidecar_want_down(Sidecar *s, ReasonCode on_whose_account, bool kill) {
+        lifecycle_stop(&s->life, on_whose_account, kill);
+        record_sidecar(s);
+}
+
+int sidecar_start(Sidecar *s, uint64_t *ret) {
+        int r;
+
+        r = supervisor_check_starts(s->supervisor);
+        if (r < 0)
+                return r;
+
+        sidecar_want_up(s);
         *ret = lifecycle_promised_generation(&s->life);
         sidecar_converge(s);
         return 0;
 }
 
 int sidecar_restart(Sidecar *s, uint64_t *ret) {
-        if (s->supervisor->shutting_down)
-                return -ESHUTDOWN;
+        int r;
+
+        r = supervisor_check_starts(s->supervisor);
+        if (r < 0)
+                return r;
 
         lifecycle_restart(&s->life);
         *ret = lifecycle_promised_generation(&s->life);
@@ -484,6 +576,6 @@ uint64_t sidecar_wanted_generation(const Sidecar *s) {
 }
 
 void sidecar_stop(Sidecar *s, ReasonCode on_whose_account, bool kill) {
-        lifecycle_stop(&s->life, on_whose_account, kill);
+        sidecar_want_down(s, on_whose_account, kill);
         sidecar_converge(s);
 }

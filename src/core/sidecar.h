@@ -72,12 +72,30 @@ struct Sidecar {
         uint64_t ready_at_usec;   /* 0: not yet */
         uint64_t retry_at_usec;   /* 0: none pending */
         bool unkillable_was_told;
+        bool is_to_resume; /* adopted, and not yet told what has happened since */
+        uint64_t recorded; /* checksum of what the ledger has of it; 0: nothing */
 };
 
-int sidecar_new(Sidecar **ret, Supervisor *supervisor, App *app, SidecarSpec *spec);
+int sidecar_new(Sidecar **ret, App *app, SidecarSpec *spec);
 /* Only once nothing of its tree is left, or when the daemon ends. */
 Sidecar *sidecar_free(Sidecar *sidecar);
 DEFINE_CLEANUP(Sidecar, sidecar_free);
+
+typedef struct SidecarRecord SidecarRecord;
+
+/*
+ * Takes up the life of a sidecar where another brain left it; running and ports_spec: what its
+ * generation and its ports were made from, or NULL. Nothing is done before sidecar_resume(), which
+ * tells it what has happened since.
+ */
+int sidecar_adopt(Sidecar **ret,
+                  App *app,
+                  SidecarSpec *spec,
+                  const SidecarRecord *record,
+                  SidecarSpec *running,
+                  SidecarSpec *ports_spec);
+/* Answers whether its process is still there. */
+bool sidecar_resume(Sidecar *sidecar);
 
 /* Another spec is in force from the next start on; what is up is not touched (contract F3). */
 void sidecar_set_spec(Sidecar *sidecar, SidecarSpec *spec);
@@ -86,6 +104,10 @@ void sidecar_set_spec(Sidecar *sidecar, SidecarSpec *spec);
  * What a client wants. The goal is set when they return (contract S7). *ret is the generation
  * that the wish will get. -ESHUTDOWN: the daemon is ending.
  */
+/* Sets and records the goal alone: sidecar_converge() is to follow. */
+void sidecar_want_up(Sidecar *sidecar);
+void sidecar_want_down(Sidecar *sidecar, ReasonCode on_whose_account, bool kill);
+
 int sidecar_start(Sidecar *sidecar, uint64_t *ret);
 int sidecar_restart(Sidecar *sidecar, uint64_t *ret);
 void sidecar_stop(Sidecar *sidecar, ReasonCode on_whose_account, bool kill);
@@ -107,6 +129,10 @@ char *sidecar_endpoint(const Sidecar *sidecar);
 
 /* One sentence for people; a new string. */
 char *sidecar_reason(const Sidecar *sidecar);
+
+/* One without its tree, and that tree's observer: for core/sidecar*.c. */
+int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec);
+extern const TreeObserver sidecar_tree_observer;
 
 /*
  * Does STEP_SPAWN (core/sidecar-start.c). Negative: no process will come of it, and *ret_cause and

@@ -20,13 +20,26 @@ static int on_signal(sd_event_source *source _unused_,
         return 0;
 }
 
+static int on_hangup(sd_event_source *source _unused_,
+                     const struct signalfd_siginfo *info _unused_,
+                     void *userdata) {
+        supervisor_leave(userdata, true);
+}
+
 int signals_attach(Supervisor *supervisor) {
-        static const int signals[] = { SIGTERM, SIGINT };
+        static const struct {
+                int signal;
+                sd_event_signal_handler_t handler;
+        } signals[] = {
+                { SIGTERM, on_signal },
+                { SIGINT, on_signal },
+                { SIGHUP, on_hangup },
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
                 int r = sd_event_add_signal(supervisor->event, NULL,
-                                            signals[i] | SD_EVENT_SIGNAL_PROCMASK, on_signal,
-                                            supervisor);
+                                            signals[i].signal | SD_EVENT_SIGNAL_PROCMASK,
+                                            signals[i].handler, supervisor);
 
                 if (r < 0)
                         return r;

@@ -10,10 +10,14 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "core/goals.h"
+#include "core/records.h"
 #include "core/supervisor.h"
 #include "io/manifest-file.h"
+#include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
 #include "util/log.h"
 #include "util/strv.h"
@@ -25,6 +29,9 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         if (!supervisor)
                 return NULL;
 
+        /* Until all log files are written a successor may have to do that. */
+        if (supervisor->keeper)
+                keeper_client_leave_all(supervisor->keeper);
         holds_free(supervisor);
         for (size_t i = 0; i < supervisor->n_apps; i++)
                 app_free(supervisor->apps[i]);
@@ -33,7 +40,9 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         sd_event_source_disable_unref(supervisor->collector);
         prober_free(supervisor->prober);
         log_writer_free(supervisor->writer);
+        records_free(supervisor->records);
         events_free(supervisor->events);
+        free(supervisor->bus_id);
         free(supervisor->folder);
         free(supervisor->runtime_dir);
         free(supervisor->state_dir);
@@ -52,6 +61,7 @@ void supervisor_set_observer(Supervisor *supervisor,
 uint64_t supervisor_add_event(Supervisor *supervisor, const Event *event) {
         uint64_t seq = events_add(supervisor->events, event);
 
+        record_event(supervisor->records, events_next(supervisor->events, seq - 1));
         supervisor->observer->on_event(supervisor->observer_userdata);
         return seq;
 }
@@ -68,7 +78,7 @@ static int compare_ids(const void *a, const void *b) {
         return strcmp((*(App *const *) a)->id, (*(App *const *) b)->id);
 }
 
-static int add_app(Supervisor *supervisor, const char *id, App **ret) {
+int supervisor_add_app(Supervisor *supervisor, const char *id, App **ret) {
         App **grown, *app;
         int r;
 
@@ -103,6 +113,11 @@ static int judge_manifest(App *app, Manifest *manifest, ManifestError *error) {
         return 0;
 }
 
+/* What a file may be the same as; NULL where it has to be read in any case. */
+static const Manifest *manifest_in_force(const App *app) {
+        return app->is_missing || app->is_masked || app->error.message ? NULL : app->manifest;
+}
+
 static int load_one(Supervisor *supervisor, const char *id, const char *path) {
         ManifestError error = { 0 };
         Manifest *manifest = NULL;
@@ -111,13 +126,13 @@ static int load_one(Supervisor *supervisor, const char *id, const char *path) {
         int r = 0;
 
         if (!app)
-                r = add_app(supervisor, id, &app);
+                r = supervisor_add_app(supervisor, id, &app);
         if (r >= 0 && !is_masked)
-                r = manifest_load(&manifest, path, &error);
+                r = manifest_load(&manifest, manifest_in_force(app), path, &error);
 
         if (r >= 0 && is_masked)
                 app_lose_manifest(app, true);
-        else if (r >= 0 || r == -EBADMSG)
+        else if (r == 0 || r == -EBADMSG)
                 r = judge_manifest(app, manifest, &error);
 
         return r < 0 ? log_error_errno(r, "%s cannot be put in force", path) : 0;
@@ -159,6 +174,7 @@ static void remove_app(Supervisor *supervisor, size_t index) {
         App *app = supervisor->apps[index];
 
         supervisor->observer->on_app_removed(app, supervisor->observer_userdata);
+        record_app_gone(app);
         memmove(supervisor->apps + index, supervisor->apps + index + 1,
                 (supervisor->n_apps - index - 1) * sizeof(App *));
         supervisor->n_apps--;
@@ -270,12 +286,70 @@ void supervisor_shut_down(Supervisor *supervisor) {
 
         supervisor->shutting_down = true;
         log_notice("Stopping all sidecars");
-        (void) sd_event_add_time_relative(supervisor->event, &supervisor->shutdown_timer,
-                                          CLOCK_MONOTONIC, SHUTDOWN_LIMIT_USEC, 0,
-                                          on_shutdown_limit, supervisor);
+        if (supervisor->shutdown_until == 0) {
+                supervisor->shutdown_until = clock_monotonic_usec() + SHUTDOWN_LIMIT_USEC;
+                record_supervisor(supervisor);
+        }
+        (void) sd_event_add_time(supervisor->event, &supervisor->shutdown_timer, CLOCK_MONOTONIC,
+                                 supervisor->shutdown_until, 0, on_shutdown_limit, supervisor);
+        CRASHPOINT("shutdown-recorded");
         stop_all(supervisor, false);
+        CRASHPOINT("shutdown-begun");
         if (!anything_is_left(supervisor))
                 (void) sd_event_exit(supervisor->event, 0);
+}
+
+int supervisor_check_starts(const Supervisor *supervisor) {
+        if (supervisor->shutting_down)
+                return -ESHUTDOWN;
+
+        return supervisor->is_safe_mode ? -EPERM : 0;
+}
+
+void supervisor_leave(Supervisor *supervisor, bool is_upgrade) {
+        if (is_upgrade) {
+                log_notice("What is on disk now takes over");
+                (void) keeper_client_send_upgrade(supervisor->keeper);
+        }
+        _exit(EX_TEMPFAIL);
+}
+
+/* Should it come back its numbers go on. */
+void supervisor_note_log_number(Supervisor *supervisor, uint64_t number) {
+        if (number <= supervisor->log_base)
+                return;
+
+        supervisor->log_base = number;
+        record_supervisor(supervisor);
+}
+
+/* The first loss counts: a bus that takes us and drops us at once is not back. */
+void supervisor_note_bus_lost(Supervisor *supervisor) {
+        if (supervisor->bus_lost_at != 0)
+                return;
+
+        supervisor->bus_lost_at = clock_monotonic_usec();
+        record_supervisor(supervisor);
+}
+
+void supervisor_note_bus_there(Supervisor *supervisor) {
+        if (supervisor->bus_lost_at == 0)
+                return;
+
+        supervisor->bus_lost_at = 0;
+        record_supervisor(supervisor);
+}
+
+void supervisor_take_bus_id(Supervisor *supervisor, const char *id) {
+        if (supervisor->bus_id && streq(supervisor->bus_id, id))
+                return;
+
+        records_begin(supervisor->records);
+        if (supervisor->bus_id)
+                holds_void_names(supervisor);
+        (void) free_and_strdup(&supervisor->bus_id, id);
+        record_supervisor(supervisor);
+        records_commit(supervisor->records);
 }
 
 int supervisor_new(Supervisor **ret, sd_event *event, const char *folder) {
@@ -302,6 +376,8 @@ int supervisor_new(Supervisor **ret, sd_event *event, const char *folder) {
                 return -ENOMEM;
 
         r = events_new(&supervisor->events);
+        if (r >= 0)
+                r = records_new(&supervisor->records, supervisor);
         if (r >= 0)
                 r = prober_new(&supervisor->prober, event);
         if (r >= 0)

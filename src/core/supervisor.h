@@ -19,6 +19,8 @@
 #include "io/log-file.h"
 #include "io/probe.h"
 
+typedef struct Records Records;
+
 /* Every call comes in the middle of a turn: to look and note, and to change nothing in core. */
 typedef struct SupervisorObserver {
         void (*on_app_added)(App *app, void *userdata);
@@ -55,8 +57,15 @@ struct Supervisor {
         Events *events;
         Hold **holds; /* in the order in which they came */
         size_t n_holds;
+        Records *records;
+        uint64_t log_base; /* number of the first line of whoever has not written any yet */
+
+        bool is_safe_mode; /* adopt, answer, stop; start nothing (contract D2) */
         bool shutting_down;
+        uint64_t shutdown_until; /* CLOCK_MONOTONIC; 0: it goes on */
         sd_event_source *shutdown_timer;
+        uint64_t bus_lost_at; /* CLOCK_MONOTONIC; 0: it is there */
+        char *bus_id;         /* of the bus that the names of the holds are of; NULL: none yet */
         sd_event_source *collector; /* frees, after this turn, what went down undeclared */
 };
 
@@ -81,11 +90,36 @@ App *supervisor_find_app(const Supervisor *supervisor, const char *id);
 /* Somebody has that port, or was promised it by a manifest; `except` does not count. */
 bool supervisor_port_is_taken(const Supervisor *supervisor, uint16_t port, const Sidecar *except);
 
+/* For core: another app, without a manifest yet. */
+int supervisor_add_app(Supervisor *supervisor, const char *id, App **ret);
+
+/*
+ * Leaves everything as it is to another brain, at once: the bus was lost, or what is on disk is
+ * to take over (contract D4, D5). It is what a kill would do, but wished: the keeper is told so by
+ * the exit code, EX_TEMPFAIL (75).
+ */
+_Noreturn void supervisor_leave(Supervisor *supervisor, bool is_upgrade);
+
+/* What the bus says of itself: whether it is there, and which one it is (contract D5). */
+void supervisor_note_bus_lost(Supervisor *supervisor);
+void supervisor_note_bus_there(Supervisor *supervisor);
+void supervisor_take_bus_id(Supervisor *supervisor, const char *id);
+
 /* Stops everything in order and then ends the loop with 0 (contract D1). */
 void supervisor_shut_down(Supervisor *supervisor);
 
+/* -ESHUTDOWN: the daemon is ending; -EPERM: it is in safe mode; else starts are welcome. */
+int supervisor_check_starts(const Supervisor *supervisor);
+
+#define SAFE_MODE_SENTENCE                                                                      \
+        "the supervisor is in safe mode, since it failed three times within a minute: nothing " \
+        "is started before \"sidecarctl daemon upgrade\" or the next login"
+
 /* Notes an event and tells the observer that there is one; answers its number. */
 uint64_t supervisor_add_event(Supervisor *supervisor, const Event *event);
+
+/* For core: a sidecar goes whose next line would have had that number. */
+void supervisor_note_log_number(Supervisor *supervisor, uint64_t number);
 
 /* For core: nothing is left of that sidecar's tree. */
 void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar);

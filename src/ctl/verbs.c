@@ -48,11 +48,12 @@ static const Verb verbs[] = {
           "hold APP[/NAME] -- COMMAND...", "keep an app's sidecars up while a command runs" },
         { "check", verb_check, OPTION_JSON, 1, ANY_NUMBER,
           "check FILE...", "tell what is wrong with manifests" },
+        { "daemon", verb_daemon, OPTION_JSON | OPTION_TIMEOUT, 1, 1,
+          "daemon upgrade", "let what is installed now take over, without a sidecar noticing" },
         { "version", verb_version, OPTION_JSON, 0, 0,
           "version", "tell the version" },
         { .name = "why" }, { .name = "top" }, { .name = "run" }, { .name = "show" },
         { .name = "cat" }, { .name = "import" }, { .name = "export" }, { .name = "doctor" },
-        { .name = "daemon" },
 };
 /* clang-format on */
 

@@ -18,6 +18,7 @@ int verbs_print_help(void);
 
 /* Each as Verb.run. */
 int verb_check(const Arguments *arguments);
+int verb_daemon(const Arguments *arguments);
 int verb_events(const Arguments *arguments);
 int verb_hold(const Arguments *arguments);
 int verb_kill(const Arguments *arguments);

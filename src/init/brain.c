@@ -3,21 +3,32 @@
 /*
  * Brain
  *
- * A fault of its own is a signal but SIGKILL (which is always somebody else's doing), or an exit
- * but 0 (all is over) and 75 (the bus cut us off).
+ * A fault of its own is a signal, or an exit but 0 (all is over) and 75 (the bus cut us off).
+ * SIGKILL is somebody else's doing, unless we did it because it was hungry, or the OOM killer,
+ * which nobody is told of but by the machine's counter: so any work of it in the brain's life is
+ * taken for the brain's end.
+ *
+ * Stopping everything is the brain's work: if it dies over that, its successor goes on with it.
  */
 
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "init/brain.h"
 #include "init/spawn.h"
 #include "init/wire.h"
+#include "util/macro.h"
 
 #define EXIT_EXEC_FAILED 127
+#define VMSTAT_MAX 8192 /* twice of what it is, and the line is in the midst */
+
+void brain_record_start(BrainRecord *record) {
+        record->is_ready = record->is_unwanted = record->is_hungry = false;
+}
 
 void brain_record_ready(BrainRecord *record) {
         record->is_ready = true;
@@ -25,40 +36,82 @@ void brain_record_ready(BrainRecord *record) {
         record->n_unready = 0;
 }
 
-static bool is_own_fault(int code, int status) {
-        if (code == CLD_EXITED)
-                return status != EXIT_SUCCESS && status != BRAIN_EXIT_BUS_LOST;
-        return status != SIGKILL;
+void brain_record_upgrade(BrainRecord *record) {
+        record->is_unwanted = true;
+        record->safe = false;
+        record->n_faults = 0;
+        record->n_unready = 0;
 }
 
-/* Answers whether that makes too many in too short a time. */
-static bool note_fault(BrainRecord *record, uint64_t now_msec) {
-        unsigned oldest;
+static bool is_own_fault(const BrainRecord *record, const BrainDeath *death) {
+        if (record->is_unwanted)
+                return false;
+        if (death->code == CLD_EXITED)
+                return death->status != EXIT_SUCCESS && death->status != BRAIN_EXIT_BUS_LOST;
+        return death->status != SIGKILL || death->oom || record->is_hungry;
+}
 
+static void note_fault(BrainRecord *record, uint64_t now_msec) {
         record->faults[record->n_faults++ % BRAIN_FAULTS_MAX] = now_msec;
-        oldest = record->n_faults % BRAIN_FAULTS_MAX;
-        return record->n_faults >= BRAIN_FAULTS_MAX &&
-               now_msec - record->faults[oldest] < BRAIN_FAULTS_SPAN_MSEC;
 }
 
-BrainVerdict brain_record_death(BrainRecord *record, int code, int status, uint64_t now_msec) {
-        bool too_many = is_own_fault(code, status) && note_fault(record, now_msec);
+/* Were the last n all within the span? */
+static bool are_too_many(const BrainRecord *record, unsigned n, uint64_t now_msec) {
+        return record->n_faults >= n &&
+               now_msec - record->faults[(record->n_faults - n) % BRAIN_FAULTS_MAX] <
+                       BRAIN_FAULTS_SPAN_MSEC;
+}
 
-        if (!record->is_ready)
+BrainVerdict brain_record_death(BrainRecord *record, const BrainDeath *death) {
+        bool fault = is_own_fault(record, death);
+
+        if (fault)
+                note_fault(record, death->now_msec);
+        if (!record->is_ready && !record->is_unwanted)
                 record->n_unready++;
-        record->is_ready = false;
 
-        if (record->terminating || (code == CLD_EXITED && status == EXIT_SUCCESS))
+        if (death->code == CLD_EXITED && death->status == EXIT_SUCCESS)
                 return BRAIN_ALL_OVER;
         /* It does not even come up: whoever started us is to know. */
-        if (!record->was_ready && code == CLD_EXITED)
+        if (!record->was_ready && !record->is_unwanted && death->code == CLD_EXITED)
                 return BRAIN_GIVE_UP;
-        if (too_many)
+        if (fault && are_too_many(record, BRAIN_FAULTS_MAX, death->now_msec))
                 return BRAIN_GIVE_UP;
+        if (fault && are_too_many(record, BRAIN_FAULTS_SAFE, death->now_msec))
+                record->safe = true;
         return record->n_unready >= BRAIN_DEATHS_UNREADY_MAX ? BRAIN_AGAIN_LATER : BRAIN_AGAIN;
 }
 
+uint64_t brain_parse_oom_kills(const char *vmstat) {
+        static const char key[] = "oom_kill ";
+        const char *line = vmstat;
+
+        while (line && strncmp(line, key, strlen(key)) != 0) {
+                line = strchr(line, '\n');
+                if (line)
+                        line++;
+        }
+        return line ? strtoull(line + strlen(key), NULL, 10) : 0;
+}
+
+uint64_t brain_count_oom_kills(void) {
+        _cleanup_close_ int fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
+        char text[VMSTAT_MAX];
+        size_t used = 0;
+        ssize_t n;
+
+        /* The kernel gives at most a page of it at a time. */
+        while (used < sizeof(text) - 1 && (n = read(fd, text + used, sizeof(text) - 1 - used)) > 0)
+                used += (size_t) n;
+
+        text[used] = '\0';
+        return brain_parse_oom_kills(text);
+}
+
 static _Noreturn void run_brain(char *const *argv, int socket_fd, pid_t keeper) {
+        /* Before it has a handler, the end of its socket has to tell it: it must not die of this.
+         */
+        (void) signal(SIGUSR2, SIG_IGN);
         (void) prctl(PR_SET_PDEATHSIG, SIGUSR2);
         if (getppid() != keeper)
                 _exit(EXIT_EXEC_FAILED);

@@ -116,28 +116,21 @@ static int find_own(char ret_path[static PATH_MAX]) {
         return -ENOENT;
 }
 
-/* Cuts the last component off, if it is so. */
-static bool cut_component(char *path, const char *component, bool is_prefix) {
-        char *last = strrchr(path, '/');
-        size_t length = strlen(component);
-
-        if (!last || strncmp(last + 1, component, length) != 0 ||
-            (!is_prefix && last[1 + length] != '\0'))
-                return false;
-        *last = '\0';
-        return true;
-}
-
 /*
  * Started from inside a supervisor's own leaf, as when a service manager puts us where our
  * predecessor was, we would nest ever deeper: the base is then what that one had.
  */
-static void leave_supervisor_leaf(char path[static PATH_MAX]) {
-        char above[PATH_MAX];
+static void leave_supervisor_leaf(char *path) {
+        char *leaf = strrchr(path, '/'), *root;
 
-        (void) stpcpy(above, path);
-        if (cut_component(above, "supervisor", false) && cut_component(above, NAME_PREFIX, true))
-                (void) stpcpy(path, above);
+        if (!leaf || strcmp(leaf, "/supervisor") != 0)
+                return;
+        *leaf = '\0';
+        root = strrchr(path, '/');
+        if (root && strncmp(root + 1, NAME_PREFIX, strlen(NAME_PREFIX)) == 0)
+                *root = '\0';
+        else
+                *leaf = '/';
 }
 
 static int open_directory(int dir_fd, const char *path, int *ret) {
@@ -153,6 +146,13 @@ static int make_directory(int dir_fd, const char *path, int *ret) {
         if (mkdirat(dir_fd, path, 0755) < 0 && errno != EEXIST)
                 return -errno;
         return open_directory(dir_fd, path, ret);
+}
+
+static bool is_inside(const char *path, const char *directory) {
+        size_t length = strlen(directory);
+
+        return strncmp(path, directory, length) == 0 &&
+               (path[length] == '/' || path[length] == '\0');
 }
 
 /* Kills all in a directory of ours, waits for the proof, and removes what is below it. */
@@ -211,6 +211,58 @@ static int open_base(const char *path, int *ret) {
         return 0;
 }
 
+/* Without it, all that is lost is the sweep after a keeper that was started elsewhere. */
+static void write_record(const char *record, const char *root) {
+        _cleanup_close_ int fd =
+                open(record, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+        if (fd >= 0)
+                (void) !write(fd, root, strlen(root));
+}
+
+/* The name has the mark too, but anybody can give a name. */
+static int open_own_root(int base_fd, const char *name, const char *mark, int *ret) {
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+        int r;
+
+        if (strncmp(name, NAME_PREFIX, strlen(NAME_PREFIX)) != 0 ||
+            strcmp(name + strlen(NAME_PREFIX), mark) != 0)
+                return -ENOENT;
+        r = open_directory(base_fd, name, &fd);
+        if (r < 0)
+                return r;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_uid != geteuid() || cgroup_dir_has_mark(fd, mark) != 1)
+                return -ENOENT;
+        *ret = TAKE_FD(fd);
+        return 0;
+}
+
+int containment_sweep(const char *record, const char *mark) {
+        _cleanup_close_ int base_fd = -1, root_fd = -1;
+        char root[PATH_MAX], own[PATH_MAX], *name;
+        int r;
+
+        r = kernel_file_read(AT_FDCWD, record, root, sizeof(root));
+        if (r >= 0)
+                r = find_own(own);
+        name = r < 0 ? NULL : strrchr(root, '/');
+        if (!name || is_inside(own, root))
+                return r == -ENOENT ? 0 : r;
+        *name++ = '\0';
+        r = open_base(root, &base_fd);
+        if (r >= 0)
+                r = open_own_root(base_fd, name, mark, &root_fd);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        r = end_stale(root_fd);
+        if (r < 0)
+                return r;
+        return unlinkat(base_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
 /* supervisor/ and trees/; without cgroup.kill (5.14) guardians are the better containment. */
 static int fill_root(Containment *containment, int *ret_supervisor_fd) {
         int r;
@@ -234,40 +286,46 @@ static void close_all(Containment *containment) {
         containment->events_fd = safe_close(containment->events_fd);
 }
 
-int containment_open(Containment *ret, const char *mark) {
+int containment_open(Containment *ret, const char *record, const char *mark) {
         _cleanup_(close_all) Containment new = CONTAINMENT_NONE;
         _cleanup_close_ int supervisor_fd = -1;
-        char own[PATH_MAX], base[PATH_MAX];
+        char own[PATH_MAX];
+        size_t length;
         bool inside;
         int r;
 
         r = find_own(own);
         if (r < 0)
                 return r;
-        (void) stpcpy(base, own);
-        leave_supervisor_leaf(base);
+        (void) stpcpy(new.trees, own);
+        leave_supervisor_leaf(new.trees);
+        r = open_base(new.trees, &new.base_fd);
+        if (r < 0)
+                return r;
         (void) snprintf(new.name, sizeof(new.name), NAME_PREFIX "%s", mark);
-        r = snprintf(new.trees, PATH_MAX, "%s/%s/", base, new.name);
-        if (r + (int) sizeof("trees") > PATH_MAX)
+        length = strlen(new.trees) + 1 + strlen(new.name);
+        if (length + sizeof("/trees") > PATH_MAX)
                 return -ENAMETOOLONG;
-        inside = strncmp(own, new.trees, (size_t) r) == 0;
-        (void) stpcpy(new.trees + r, "trees");
+        (void) strcat(strcat(new.trees, "/"), new.name);
+        inside = is_inside(own, new.trees);
 
-        r = open_base(base, &new.base_fd);
-        if (r >= 0)
-                r = make_directory(new.base_fd, new.name, &new.root_fd);
+        r = make_directory(new.base_fd, new.name, &new.root_fd);
         if (r >= 0)
                 r = cgroup_dir_check_mark(new.root_fd, mark);
         if (r >= 0)
                 r = end_predecessor(new.root_fd, inside);
-        if (r >= 0)
-                r = fill_root(&new, &supervisor_fd);
+        if (r < 0)
+                return r;
+
+        cgroup_dir_mark(new.root_fd, mark);
+        write_record(record, new.trees);
+        (void) stpcpy(new.trees + length, "/trees");
+        r = fill_root(&new, &supervisor_fd);
         if (r >= 0)
                 r = kernel_file_write(supervisor_fd, "cgroup.procs", "0");
         if (r < 0)
                 return r;
 
-        cgroup_dir_mark(new.root_fd, mark);
         cgroup_dir_mark(new.trees_fd, mark);
         *ret = new;
         new = (Containment) CONTAINMENT_NONE;
@@ -290,14 +348,11 @@ bool containment_has(const Containment *containment, pid_t pid) {
         return kernel_file_read(AT_FDCWD, path, text, sizeof(text)) >= 0 && strstr(text, within);
 }
 
-void containment_clear(const Containment *containment) {
-        (void) cgroup_dir_remove_below(containment->trees_fd);
-}
-
-void containment_close(Containment *containment) {
+void containment_close(Containment *containment, const char *record) {
         if (containment->root_fd >= 0 &&
             kernel_file_write(containment->base_fd, "cgroup.procs", "0") >= 0 &&
-            cgroup_dir_remove_below(containment->root_fd) >= 0)
-                (void) unlinkat(containment->base_fd, containment->name, AT_REMOVEDIR);
+            cgroup_dir_remove_below(containment->root_fd) >= 0 &&
+            unlinkat(containment->base_fd, containment->name, AT_REMOVEDIR) >= 0)
+                (void) unlink(record);
         close_all(containment);
 }

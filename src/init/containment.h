@@ -7,6 +7,9 @@
  * The keeper's own cgroup subtree, wherever one can be made: BASE/sidecard.MARK/ with supervisor/
  * for keeper and brain, and trees/ for all sidecars, whose leaves are the brain's business.
  * Where it cannot be made, guardians contain, and there is no Containment.
+ *
+ * Where it is stands in a file, the record, as long as it may be there: a keeper and a brain that
+ * die at once leave it with all that is in it, and the next keeper may be started elsewhere.
  */
 
 #include <limits.h>
@@ -36,11 +39,18 @@ int containment_parse_mount(char ret_path[static PATH_MAX],
                             const char *cgroup);
 
 /*
+ * Ends and removes what a dead keeper of this mark has left in the place that the record names, if
+ * that is proven to be ours. 0: nothing is left there, or it is not ours, or we are in it
+ * ourselves. May wait at most ten seconds for the dead.
+ */
+int containment_sweep(const char *record, const char *mark);
+
+/*
  * Makes the subtree, ends and removes what a dead keeper of the same mark has left there, and
  * moves this process in. May wait at most ten seconds for the dead. Any error: nothing is
  * changed, or only directories are left.
  */
-int containment_open(Containment *ret, const char *mark);
+int containment_open(Containment *ret, const char *record, const char *mark);
 
 /* SIGKILL for all in trees/, children included: atomic, by cgroup.kill. */
 int containment_kill(const Containment *containment);
@@ -51,8 +61,5 @@ bool containment_is_populated(const Containment *containment);
 /* Is this process in some tree? */
 bool containment_has(const Containment *containment, pid_t pid);
 
-/* Removes what is below trees/, which must be empty of processes. */
-void containment_clear(const Containment *containment);
-
 /* Moves this process back up and removes the subtree as far as that can be done. */
-void containment_close(Containment *containment);
+void containment_close(Containment *containment, const char *record);

@@ -3,7 +3,8 @@
 /*
  * Entry
  *
- * The order of the bits is the order in which the news of one generation is told.
+ * The order of the bits is the order in which the news of one generation is told. What is sent
+ * stays: the brain that got it may be dead before it has done anything with it.
  */
 
 #include "init/entry.h"
@@ -17,18 +18,26 @@ enum {
         _NEWS_MAX,
 };
 
-void entry_set_forked(Entry *entry, uint64_t generation, pid_t pid, int pidfd, int exec_fd) {
+void entry_set_forked(
+        Entry *entry, uint64_t generation, pid_t pid, int pidfd, int exec_fd, SpawnOrder *lent) {
         entry->state = ENTRY_RUNNING;
         entry->news |= 1U << NEWS_FORKED;
         entry->generation = generation;
         entry->is_guarded = false;
         entry->pid = pid;
-        entry->descriptor = pidfd;
+        entry->main_fd = pidfd;
         entry->exec_fd = exec_fd;
+        entry->lent = TAKE(*lent, (SpawnOrder) SPAWN_ORDER_NONE);
+        entry->has_exec = false;
 }
 
-void entry_set_guarded(Entry *entry, uint64_t generation, pid_t pid, int brain_end) {
-        entry_set_forked(entry, generation, pid, brain_end, -1);
+void entry_set_guarded(Entry *entry,
+                       uint64_t generation,
+                       pid_t pid,
+                       int brain_end,
+                       int exec_fd,
+                       SpawnOrder *lent) {
+        entry_set_forked(entry, generation, pid, brain_end, exec_fd, lent);
         entry->is_guarded = true;
 }
 
@@ -40,6 +49,7 @@ void entry_set_refused(Entry *entry, uint64_t generation, int error) {
 
 void entry_set_exec(Entry *entry, int error) {
         entry->news |= 1U << NEWS_EXEC;
+        entry->has_exec = true;
         entry->exec_error = error;
         entry->exec_fd = safe_close(entry->exec_fd);
 }
@@ -52,14 +62,39 @@ void entry_set_ended(Entry *entry, int code, int status) {
 }
 
 void entry_drop(Entry *entry) {
-        entry->descriptor = safe_close(entry->descriptor);
+        entry->main_fd = safe_close(entry->main_fd);
+        entry->stdout_fd = safe_close(entry->stdout_fd);
+        entry->stderr_fd = safe_close(entry->stderr_fd);
         entry->exec_fd = safe_close(entry->exec_fd);
         entry->news &= 1U << NEWS_REFUSED; /* that was never this generation's */
         entry->pid = 0;
         entry->state = ENTRY_FREE;
 }
 
-static WireMessage entry_message(const Entry *entry, int news) {
+void entry_release(Entry *entry) {
+        entry_drop(entry);
+        entry->memory_fd = safe_close(entry->memory_fd);
+        entry->generation = 0;
+}
+
+void entry_forget_refused(Entry *entry) {
+        entry->news &= ~(1U << NEWS_REFUSED);
+        entry->refused_error = 0;
+}
+
+void entry_tell_again(Entry *entry) {
+        if (entry->refused_error != 0)
+                entry->news |= 1U << NEWS_REFUSED;
+        if (entry->state == ENTRY_FREE)
+                return;
+        entry->news |= 1U << NEWS_FORKED;
+        if (entry->has_exec)
+                entry->news |= 1U << NEWS_EXEC;
+        if (entry->state == ENTRY_ENDED)
+                entry->news |= 1U << NEWS_ENDED;
+}
+
+static WireMessage news_message(const Entry *entry, int news) {
         WireMessage message = { .generation = entry->generation };
 
         switch (news) {
@@ -91,14 +126,60 @@ int entry_send_news(Entry *entry, uint32_t slot, int socket_fd) {
 
                 if (!(entry->news & 1U << news))
                         continue;
-                message = entry_message(entry, news);
+                message = news_message(entry, news);
                 message.slot = slot;
-                r = wire_send(socket_fd, &message, &entry->descriptor, news == NEWS_FORKED);
+                r = wire_send(socket_fd, &message, &entry->main_fd, news == NEWS_FORKED);
                 if (r < 0)
                         return r;
-                if (news == NEWS_FORKED)
-                        entry->descriptor = safe_close(entry->descriptor);
                 entry->news &= ~(1U << news);
         }
         return 0;
+}
+
+static WireMessage whole_message(const Entry *entry) {
+        WireMessage message = { .kind = WIRE_ENTRY, .generation = entry->generation };
+
+        if (entry->state == ENTRY_FREE)
+                return message;
+        message.flags = WIRE_ENTRY_THERE;
+        message.pid = entry->pid;
+        if (entry->is_guarded)
+                message.flags |= WIRE_ENTRY_GUARDED;
+        if (entry->has_exec) {
+                message.flags |= WIRE_ENTRY_EXEC;
+                message.error = entry->exec_error;
+        }
+        if (entry->state == ENTRY_ENDED) {
+                message.flags |= WIRE_ENTRY_ENDED;
+                message.code = entry->code;
+                message.status = entry->status;
+        }
+        return message;
+}
+
+int entry_hand_over(Entry *entry, uint32_t slot, int socket_fd) {
+        WireMessage message = whole_message(entry);
+        int fds[WIRE_FDS_MAX], r;
+        size_t n_fds = 0;
+
+        if (entry->generation == 0 && entry->memory_fd < 0)
+                return 0;
+        message.slot = slot;
+        if (entry->main_fd >= 0) {
+                message.flags |= WIRE_ENTRY_MAIN_FD;
+                fds[n_fds++] = entry->main_fd;
+        }
+        if (entry->stdout_fd >= 0) {
+                message.flags |= WIRE_ENTRY_OUTPUT;
+                fds[n_fds++] = entry->stdout_fd;
+                fds[n_fds++] = entry->stderr_fd;
+        }
+        if (entry->memory_fd >= 0) {
+                message.flags |= WIRE_ENTRY_MEMORY;
+                fds[n_fds++] = entry->memory_fd;
+        }
+        r = wire_send(socket_fd, &message, fds, n_fds);
+        if (r >= 0)
+                entry->news &= 1U << NEWS_REFUSED;
+        return r;
 }

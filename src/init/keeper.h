@@ -5,8 +5,8 @@
  * Keeper
  *
  * The process that must never die: parent of the brain and of every sidecar or its guardian. It
- * spawns what the brain orders, reaps, and keeps each end until the brain has taken it. It reads
- * no file of a user, knows no policy, allocates nothing, and waits for nobody.
+ * spawns what the brain orders, reaps, keeps what is to outlive a brain, and starts the next one.
+ * It reads no file of a user, knows no policy, allocates nothing, and waits for nobody.
  */
 
 #include "init/containment.h"

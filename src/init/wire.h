@@ -12,39 +12,84 @@
  * it until the socket is writable.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "util/macro.h"
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
+#define WIRE_VERSION_WITHOUT_TABLE 1 /* such a keeper ends everything with its brain */
 #define WIRE_SLOTS_MAX 1024
-#define WIRE_FDS_MAX 5
+#define WIRE_HOLDERS_MAX 256
+#define WIRE_FDS_MAX 8
 #define WIRE_BRAIN_FD 3 /* the brain finds its end of the socket here */
 
 typedef enum WireKind {
         /* The keeper's. Those of a slot carry its generation. */
-        WIRE_HELLO = 1,   /* version; the first message to every brain */
+        WIRE_HELLO = 1,   /* version, flags; the first to every brain. Descriptor: the ledger */
         WIRE_FORKED,      /* pid; descriptor: pidfd */
         WIRE_GUARDIAN,    /* pid; descriptor: the brain's end of the guardian's pair */
         WIRE_FORK_FAILED, /* error: there is no process and no entry */
         WIRE_EXEC,        /* error, 0: it succeeded */
-        WIRE_EXITED,      /* code, status. Of a guardian: nothing of its tree is left */
+        WIRE_EXITED,      /* code, status. Of a guardian: nothing of its tree is left; its main's */
         WIRE_TERMINATE,   /* stop all in order, then exit 0; from the brain: a SIGTERM reached me */
 
         /* The brain's. */
         WIRE_SPAWN,       /* flags; descriptors: payload, stdout, stderr, then as flags say */
-        WIRE_ACKNOWLEDGE, /* the exit was taken: drop the entry */
+        WIRE_ACKNOWLEDGE, /* the exit was taken: drop the entry. A later SPAWN says the same */
         WIRE_RELEASE,     /* the slot is given back: its generations mean nothing any more */
         WIRE_READY,       /* tell whoever started the keeper */
         WIRE_KILL,        /* to a guardian: kill to the last */
+
+        /* The keeper's, since version 2: the table, between HELLO and TABLE_END. */
+        WIRE_ENTRY,     /* all that is known of a slot: flags, pid, error, code, status */
+        WIRE_HOLDER,    /* slot: its index; descriptor: pidfd */
+        WIRE_TABLE_END, /* what follows is news */
+        WIRE_PING,      /* to be answered by ALIVE within a minute */
+
+        /* The brain's, since version 2. */
+        WIRE_KEEP_MEMORY, /* of a slot, until RELEASE; descriptor: the memfd of its output */
+        WIRE_KEEP_HOLDER, /* slot: its index, descriptor: pidfd; in place of the former one */
+        WIRE_DROP_HOLDER, /* slot: its index */
+        WIRE_KEEP_LEDGER, /* descriptor: in place of the former one */
+        WIRE_UPGRADE,     /* a SIGHUP reached me: kill me, and start what is on disk now */
+        WIRE_ALIVE,
+        WIRE_RESEND, /* to a guardian: all that is known, once more */
 } WireKind;
+
+/* Flags of HELLO. */
+enum {
+        WIRE_HELLO_FIRST = 1 << 0, /* no brain of this keeper was ready before */
+        WIRE_HELLO_SAFE = 1 << 1,  /* too many died: adopt, answer, stop, start nothing (D2) */
+};
 
 /* Optional descriptors of SPAWN, in this order. */
 enum {
         WIRE_SPAWN_STDIN = 1 << 0,  /* else /dev/null */
         WIRE_SPAWN_CGROUP = 1 << 1, /* directory to be born in, else under a guardian */
+        WIRE_SPAWN_KEEP = 1 << 2,   /* two: where stdout and stderr are read, for the next brain */
+};
+
+/*
+ * Flags of ENTRY. Its generation is that of the last SPAWN that was obeyed, 0: none. Descriptors,
+ * in this order, where flags say so: pidfd of the main, or the brain's end of the guardian's pair;
+ * the reading ends of stdout and stderr; the memory of the output. A SPAWN that failed is not
+ * among it: whoever wants that generation orders it again.
+ *
+ * A guardian that has ended can be asked no more, and its last words may have been read by a brain
+ * that is dead. So at its end the keeper tells what it knew of its main, as EXEC and EXITED or in
+ * ENTRY: no EXEC, or code 0, is what it did not know.
+ */
+enum {
+        WIRE_ENTRY_GUARDED = 1 << 0, /* pid and end are the guardian's, the main's come from it */
+        WIRE_ENTRY_THERE = 1 << 1,   /* spawned and not acknowledged yet */
+        WIRE_ENTRY_EXEC = 1 << 2,    /* the exec has come to something: error */
+        WIRE_ENTRY_ENDED = 1 << 3,   /* code, status */
+        WIRE_ENTRY_MAIN_FD = 1 << 4, /* one descriptor */
+        WIRE_ENTRY_OUTPUT = 1 << 5,  /* two descriptors */
+        WIRE_ENTRY_MEMORY = 1 << 6,  /* one descriptor */
 };
 
 typedef struct WireMessage {
@@ -90,6 +135,11 @@ wire_send(int socket_fd, const WireMessage *message, const int *fds, size_t n_fd
                 memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
         }
         return sendmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* Of an answer of wire_send(): it had room, and yet did not go, which no event tells the end of. */
+static inline bool wire_is_to_be_repeated(int r) {
+        return r == -ETOOMANYREFS || r == -ENOBUFS || r == -ENOMEM;
 }
 
 static inline void wire_close_fds(int *fds, size_t n_fds) {

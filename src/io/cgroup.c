@@ -93,9 +93,28 @@ static int make_leaf(Cgroup *cgroup) {
         return open_leaf(cgroup);
 }
 
-int cgroup_new(Cgroup **ret, int trees_fd, const char *trees_path, const char *leaf) {
+/* Our mark is the keeper's; where there is none the kernel cannot do it. */
+static void read_mark(Cgroup *cgroup) {
+        (void) fgetxattr(cgroup->trees_fd, CGROUP_MARK_XATTR, cgroup->mark, CGROUP_MARK_MAX - 1);
+}
+
+static void set_mark(const Cgroup *cgroup) {
+        if (cgroup->mark[0] != '\0')
+                cgroup_dir_mark(cgroup->fd, cgroup->mark);
+}
+
+static int check_mark(const Cgroup *cgroup) {
+        return cgroup->mark[0] == '\0' ? 0 : cgroup_dir_check_mark(cgroup->fd, cgroup->mark);
+}
+
+static void closedirp(DIR **dir) {
+        if (*dir)
+                (void) closedir(*dir);
+}
+
+/* It has no directory yet. */
+static int name_leaf(Cgroup **ret, int trees_fd, const char *trees_path, const char *leaf) {
         _cleanup_(cgroup_freep) Cgroup *cgroup = calloc(1, sizeof(*cgroup));
-        int r;
 
         if (!cgroup)
                 return -ENOMEM;
@@ -106,21 +125,69 @@ int cgroup_new(Cgroup **ret, int trees_fd, const char *trees_path, const char *l
         cgroup->leaf = strdup(leaf);
         if (!cgroup->leaf)
                 return -ENOMEM;
-        r = make_leaf(cgroup);
+        *ret = TAKE_PTR(cgroup);
+        return 0;
+}
+
+int cgroup_new(Cgroup **ret, int trees_fd, const char *trees_path, const char *leaf) {
+        _cleanup_(cgroup_freep) Cgroup *cgroup = NULL;
+        int r;
+
+        r = name_leaf(&cgroup, trees_fd, trees_path, leaf);
+        if (r >= 0)
+                r = make_leaf(cgroup);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(cgroup);
         return 0;
 }
 
-/* Our mark is the keeper's; where there is none the kernel cannot do it. */
+int cgroup_open(Cgroup **ret, int trees_fd, const char *trees_path, const char *leaf) {
+        _cleanup_(cgroup_freep) Cgroup *cgroup = NULL;
+        int r;
+
+        r = name_leaf(&cgroup, trees_fd, trees_path, leaf);
+        if (r >= 0)
+                r = open_leaf(cgroup);
+        if (r < 0)
+                return r;
+        read_mark(cgroup);
+        r = cgroup->mark[0] == '\0' ? 1 : cgroup_dir_has_mark(cgroup->fd, cgroup->mark);
+        if (r < 0)
+                return r;
+        /* The earlier brain may have died before it came to this. */
+        if (r == 0)
+                set_mark(cgroup);
+        cgroup->was_killed = true; /* maybe: nobody knows any more */
+        *ret = TAKE_PTR(cgroup);
+        return 0;
+}
+
+int cgroup_find_leaf(int trees_fd, const char *prefix, char ret_leaf[static NAME_MAX + 1]) {
+        /* Not a dup(2): the position in the directory is to be the copy's own. */
+        int fd = openat(trees_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        const struct dirent *entry;
+
+        if (!dir) {
+                safe_close(fd);
+                return -errno;
+        }
+        while ((entry = readdir(dir)))
+                if (entry->d_type == DT_DIR && startswith(entry->d_name, prefix)) {
+                        (void) stpcpy(ret_leaf, entry->d_name);
+                        return 0;
+                }
+
+        return -ENOENT;
+}
+
 void cgroup_mark(Cgroup *cgroup) {
         if (cgroup->mark[0] != '\0')
                 return;
 
-        (void) fgetxattr(cgroup->trees_fd, CGROUP_MARK_XATTR, cgroup->mark, CGROUP_MARK_MAX - 1);
-        if (cgroup->mark[0] != '\0')
-                cgroup_dir_mark(cgroup->fd, cgroup->mark);
+        read_mark(cgroup);
+        set_mark(cgroup);
 }
 
 Cgroup *cgroup_free(Cgroup *cgroup) {
@@ -186,21 +253,14 @@ bool cgroup_has(const Cgroup *cgroup, pid_t pid) {
 }
 
 int cgroup_kill(Cgroup *cgroup) {
-        int r = 0;
+        int r = check_mark(cgroup);
 
-        if (cgroup->mark[0] != '\0')
-                r = cgroup_dir_check_mark(cgroup->fd, cgroup->mark);
         if (r < 0)
                 return r;
         if (cgroup_has(cgroup, getpid()) || cgroup_has(cgroup, getppid()))
                 return -EPERM;
         cgroup->was_killed = true;
         return kernel_file_write(cgroup->fd, "cgroup.kill", "1");
-}
-
-static void closedirp(DIR **dir) {
-        if (*dir)
-                (void) closedir(*dir);
 }
 
 /* Takes fd over. A threaded sub-cgroup has no cgroup.procs to read: its domain has them. */

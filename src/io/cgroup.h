@@ -8,6 +8,7 @@
  * generations. It may have sub-cgroups that the sidecar made itself.
  */
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,6 +20,10 @@ typedef struct Cgroup Cgroup;
 
 /* Makes the directory leaf; an old one of that name goes first. */
 int cgroup_new(Cgroup **ret, int trees_fd, const char *trees_path, const char *leaf);
+/* The one that an earlier brain made, marked; it is not pristine. -EPERM: it is somebody else's. */
+int cgroup_open(Cgroup **ret, int trees_fd, const char *trees_path, const char *leaf);
+/* Some leaf whose name begins so; -ENOENT: none. */
+int cgroup_find_leaf(int trees_fd, const char *prefix, char ret_leaf[static NAME_MAX + 1]);
 /* Marks it as ours, for cgroup_kill(): once, and apart, since no start need wait for it. */
 void cgroup_mark(Cgroup *cgroup);
 Cgroup *cgroup_free(Cgroup *cgroup); /* the directory stays */

@@ -3,13 +3,9 @@
 /*
  * HTTP
  *
- * libcurl's multi interface on sd-event: curl says which descriptors it waits for and until when,
- * and is told when that has come. An easy handle and a fresh connection a request, so nothing of
- * one answer touches the next.
- *
- * Nothing of ours that is called by curl calls a handler of a request: a finished one only arms
- * its event source. So http_request_free(), with its curl_multi_remove_handle(), never runs inside
- * of curl, which would be forbidden (libcurl-multi(3)).
+ * An easy handle and a fresh connection a request, so nothing of one answer touches the next: a
+ * handle that is used again was reset, and is told everything anew. What the server sends is
+ * counted as it comes, and the transfer ends when it is too much.
  */
 
 #include <arpa/inet.h>
@@ -17,11 +13,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "io/curl-loop.h"
 #include "io/http.h"
-#include "io/libcurl.h"
 #include "util/duration.h"
 #include "util/strv.h"
 
@@ -30,23 +25,23 @@
 #define HEAD_BYTES_MAX (16u * 1024u)
 #define BODY_BYTES_MAX (64u * 1024u)
 
+/* To make an easy handle and to throw it away takes a tenth of what a probe costs. Each spare one
+ * is 8 KiB, and there are never more than were under way at once. */
+#define SPARE_MAX 64
+
 struct HttpClient {
+        CurlLoop *loop;
         const LibCurl *curl;
-        CURLM *multi;
-        sd_event *event;
-        sd_event_source *timer;
-        sd_event_source **sockets; /* by descriptor; NULL where curl does not wait for it */
-        size_t n_sockets;
+        CURL *spare[SPARE_MAX]; /* reset */
+        size_t n_spare;
 };
 
 struct HttpRequest {
         HttpClient *client;
         CURL *easy;
         struct curl_slist *headers;
-        sd_event_source *done; /* armed once there is an answer */
         http_handler_t handler;
         void *userdata;
-        HttpAnswer answer;
         size_t n_head_bytes;
         size_t n_body_bytes;
         unsigned status; /* of the final head, once that is complete */
@@ -54,142 +49,41 @@ struct HttpRequest {
         char message[CURL_ERROR_SIZE];
 };
 
-static void request_settle(HttpRequest *request, CURLcode code) {
-        const LibCurl *curl = request->client->curl;
+/* Why it could not connect; curl knows only of what connect(2) said. */
+static int request_connect_error(const HttpRequest *request) {
         long os_error = 0;
 
-        request->answer.message =
-                request->message[0] ? request->message : curl->easy_strerror(code);
+        if (request->socket_error < 0)
+                return request->socket_error;
 
-        if (request->status != 0) {
-                /* It has answered. That the body was cut short, by it or by us, changes nothing. */
-                request->answer.status = request->status;
-        } else if (code == CURLE_OPERATION_TIMEDOUT)
-                request->answer.error = -ETIMEDOUT;
-        else if (code == CURLE_COULDNT_CONNECT) {
-                (void) curl->easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_error);
-                if (request->socket_error < 0)
-                        request->answer.error = request->socket_error;
-                else
-                        request->answer.error = os_error > 0 ? -(int) os_error : -EPROTO;
-        } else
-                request->answer.error = code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EPROTO;
-
-        (void) sd_event_source_set_enabled(request->done, SD_EVENT_ONESHOT);
+        (void) request->client->curl->easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_error);
+        return os_error > 0 ? -(int) os_error : -EPROTO;
 }
 
-/* One call of curl may finish several requests, so all messages are read each time. */
-static void client_read_messages(HttpClient *client) {
-        CURLMsg *message;
-        int n_left;
-
-        while ((message = client->curl->multi_info_read(client->multi, &n_left))) {
-                HttpRequest *request = NULL;
-
-                if (message->msg != CURLMSG_DONE)
-                        continue;
-
-                (void) client->curl->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
-                                                  (char **) &request);
-                request_settle(request, message->data.result);
+static int request_error(const HttpRequest *request, CURLcode code) {
+        switch (code) {
+        case CURLE_OPERATION_TIMEDOUT:
+                return -ETIMEDOUT;
+        case CURLE_COULDNT_CONNECT:
+                return request_connect_error(request);
+        case CURLE_OUT_OF_MEMORY:
+                return -ENOMEM;
+        default:
+                return -EPROTO;
         }
 }
 
-static void client_act(HttpClient *client, curl_socket_t fd, int events) {
-        int n_running;
+/* Once it has answered, that the body was cut short, by the server or by us, changes nothing. */
+static void client_on_done(CURL *easy, CURLcode code, void *userdata) {
+        const HttpClient *client = userdata;
+        HttpRequest *request = NULL;
+        HttpAnswer answer = { 0 };
 
-        (void) client->curl->multi_socket_action(client->multi, fd, events, &n_running);
-        client_read_messages(client);
-}
-
-static int
-client_on_socket_ready(_unused_ sd_event_source *source, int fd, uint32_t revents, void *data) {
-        int events = 0;
-
-        if (revents & (EPOLLIN | EPOLLHUP))
-                events |= CURL_CSELECT_IN;
-        if (revents & EPOLLOUT)
-                events |= CURL_CSELECT_OUT;
-        if (revents & EPOLLERR)
-                events |= CURL_CSELECT_ERR;
-
-        client_act(data, fd, events);
-        return 0;
-}
-
-static int
-client_on_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
-        client_act(userdata, CURL_SOCKET_TIMEOUT, 0);
-        return 0;
-}
-
-static int client_on_timer_wanted(_unused_ CURLM *multi, long timeout_ms, void *userdata) {
-        HttpClient *client = userdata;
-
-        if (timeout_ms < 0) {
-                (void) sd_event_source_set_enabled(client->timer, SD_EVENT_OFF);
-                return 0;
-        }
-
-        (void) sd_event_source_set_time_relative(client->timer,
-                                                 (uint64_t) timeout_ms * USEC_PER_MSEC);
-        (void) sd_event_source_set_enabled(client->timer, SD_EVENT_ONESHOT);
-        return 0;
-}
-
-static void client_forget_socket(HttpClient *client, curl_socket_t fd) {
-        if ((size_t) fd < client->n_sockets)
-                client->sockets[fd] = sd_event_source_disable_unref(client->sockets[fd]);
-}
-
-static int client_watch_socket(HttpClient *client, curl_socket_t fd, uint32_t events) {
-        if ((size_t) fd >= client->n_sockets) {
-                size_t n = (size_t) fd + 64;
-                sd_event_source **grown =
-                        reallocarray(client->sockets, n, sizeof(sd_event_source *));
-
-                if (!grown)
-                        return -ENOMEM;
-                memset(grown + client->n_sockets, 0, (n - client->n_sockets) * sizeof(*grown));
-                client->sockets = grown;
-                client->n_sockets = n;
-        }
-
-        if (client->sockets[fd])
-                return sd_event_source_set_io_events(client->sockets[fd], events);
-
-        return sd_event_add_io(client->event, &client->sockets[fd], fd, events,
-                               client_on_socket_ready, client);
-}
-
-static int client_on_socket_wanted(_unused_ CURL *easy,
-                                   curl_socket_t fd,
-                                   int what,
-                                   void *userdata,
-                                   _unused_ void *socket_data) {
-        HttpClient *client = userdata;
-        uint32_t events = 0;
-
-        if (what == CURL_POLL_REMOVE) {
-                client_forget_socket(client, fd);
-                return 0;
-        }
-
-        if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
-                events |= EPOLLIN;
-        if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
-                events |= EPOLLOUT;
-
-        /* An error in here would end every transfer for good (CURLMOPT_SOCKETFUNCTION(3)). A
-         * request that cannot be watched just runs into its timeout. */
-        (void) client_watch_socket(client, fd, events);
-        return 0;
-}
-
-/* The event source must go before the descriptor: a new file may have its number at once. */
-static int client_on_close_socket(void *userdata, curl_socket_t fd) {
-        client_forget_socket(userdata, fd);
-        return close(fd);
+        (void) client->curl->easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &request);
+        answer.status = request->status;
+        answer.error = request->status != 0 ? 0 : request_error(request, code);
+        answer.message = request->message[0] ? request->message : client->curl->easy_strerror(code);
+        request->handler(&answer, request->userdata);
 }
 
 static bool address_is_ours(const struct curl_sockaddr *address) {
@@ -204,7 +98,7 @@ static bool address_is_ours(const struct curl_sockaddr *address) {
                 return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
         }
 
-        return false;
+        return address->family == AF_UNIX;
 }
 
 static curl_socket_t request_on_open_socket(void *userdata,
@@ -314,10 +208,6 @@ static bool request_set_callbacks(HttpRequest *request) {
         good &= curl->easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, request_on_open_socket) ==
                 CURLE_OK;
         good &= curl->easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request) == CURLE_OK;
-        good &= curl->easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, client_on_close_socket) ==
-                CURLE_OK;
-        /* A connection may outlive its request, but not the client. */
-        good &= curl->easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, request->client) == CURLE_OK;
 
         return good;
 }
@@ -330,6 +220,9 @@ static bool request_set_target(HttpRequest *request, const HttpTarget *target, c
         bool good = true;
 
         good &= curl->easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK;
+        if (target->family == AF_UNIX)
+                good &= curl->easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, target->unix_path) ==
+                        CURLE_OK;
         good &= curl->easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers) == CURLE_OK;
         good &= curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms) == CURLE_OK;
         good &= curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms) == CURLE_OK;
@@ -337,36 +230,51 @@ static bool request_set_target(HttpRequest *request, const HttpTarget *target, c
         return good;
 }
 
-static int request_on_done(_unused_ sd_event_source *source, void *userdata) {
-        HttpRequest *request = userdata;
+static CURL *client_take_easy(HttpClient *client) {
+        return client->n_spare > 0 ? client->spare[--client->n_spare] : client->curl->easy_init();
+}
 
-        request->handler(&request->answer, request->userdata);
-        return 0;
+static void client_give_easy(HttpClient *client, CURL *easy) {
+        curl_loop_remove(client->loop, easy);
+        if (client->n_spare >= SPARE_MAX) {
+                client->curl->easy_cleanup(easy);
+                return;
+        }
+
+        client->curl->easy_reset(easy);
+        client->spare[client->n_spare++] = easy;
 }
 
 static int request_new(HttpRequest **ret, HttpClient *client) {
         _cleanup_(http_request_freep) HttpRequest *request = NULL;
-        int r;
 
         request = calloc(1, sizeof(*request));
         if (!request)
                 return -ENOMEM;
         request->client = client;
 
-        request->easy = client->curl->easy_init();
+        request->easy = client_take_easy(client);
         if (!request->easy)
                 return -ENOMEM;
 
-        /* Made beforehand, so that an answer cannot fail to be told. */
-        r = sd_event_add_defer(client->event, &request->done, request_on_done, request);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_enabled(request->done, SD_EVENT_OFF);
-        if (r < 0)
-                return r;
-
         *ret = TAKE_PTR(request);
         return 0;
+}
+
+/* A numeric host needs no resolver, and no thread for it; nor does one at the end of a socket that
+ * has a name: there it is only what the server is told. */
+static char *target_url(const HttpTarget *target) {
+        char *url;
+        int n;
+
+        if (target->family == AF_UNIX)
+                n = asprintf(&url, "http://localhost%s", target->path);
+        else
+                n = asprintf(&url, "http://%s:%u%s",
+                             target->family == AF_INET ? "127.0.0.1" : "[::1]",
+                             (unsigned) target->port, target->path);
+
+        return n < 0 ? NULL : url;
 }
 
 int http_request_start(HttpRequest **ret,
@@ -392,12 +300,9 @@ int http_request_start(HttpRequest **ret,
         if (r < 0)
                 return r;
 
-        /* A numeric host needs no resolver, and no thread for it. */
-        if (asprintf(&url, "http://%s:%u%s", target->family == AF_INET ? "127.0.0.1" : "[::1]",
-                     (unsigned) target->port, target->path) < 0) {
-                url = NULL;
+        url = target_url(target);
+        if (!url)
                 return -ENOMEM;
-        }
 
         /* Fails with a libcurl that is older than one of the guards. */
         if (!request_set_guards(request->easy, client->curl))
@@ -405,8 +310,9 @@ int http_request_start(HttpRequest **ret,
         if (!request_set_callbacks(request) || !request_set_target(request, target, url))
                 return -ENOMEM;
 
-        if (client->curl->multi_add_handle(client->multi, request->easy) != CURLM_OK)
-                return -ENOMEM;
+        r = curl_loop_add(client->loop, request->easy);
+        if (r < 0)
+                return r;
 
         *ret = TAKE_PTR(request);
         return 0;
@@ -417,58 +323,15 @@ HttpRequest *http_request_free(HttpRequest *request) {
                 return NULL;
 
         if (request->easy) {
-                const LibCurl *curl = request->client->curl;
-
-                /* Does nothing to one that was never added. */
-                (void) curl->multi_remove_handle(request->client->multi, request->easy);
-                curl->easy_cleanup(request->easy);
-                curl->slist_free_all(request->headers);
+                client_give_easy(request->client, request->easy);
+                request->client->curl->slist_free_all(request->headers);
         }
-        sd_event_source_disable_unref(request->done);
         free(request);
         return NULL;
 }
 
 unsigned http_request_status(const HttpRequest *request) {
         return request->status;
-}
-
-static bool client_set_callbacks(HttpClient *client) {
-        const LibCurl *curl = client->curl;
-        CURLM *multi = client->multi;
-        bool good = true;
-
-        good &= curl->multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, client_on_socket_wanted) ==
-                CURLM_OK;
-        good &= curl->multi_setopt(multi, CURLMOPT_SOCKETDATA, client) == CURLM_OK;
-        good &= curl->multi_setopt(multi, CURLMOPT_TIMERFUNCTION, client_on_timer_wanted) ==
-                CURLM_OK;
-        good &= curl->multi_setopt(multi, CURLMOPT_TIMERDATA, client) == CURLM_OK;
-
-        return good;
-}
-
-static int client_init_curl(HttpClient *client) {
-        const LibCurl *curl;
-        int r;
-
-        r = libcurl_load(&curl);
-        if (r < 0)
-                return r;
-
-        /* Nothing: no TLS is ever spoken, and OpenSSL's tables would be 2 MiB. */
-        if (curl->global_init(CURL_GLOBAL_NOTHING) != CURLE_OK)
-                return -ENOMEM;
-        client->curl = curl;
-
-        client->multi = curl->multi_init();
-        if (!client->multi || !client_set_callbacks(client))
-                return -ENOMEM;
-
-        /* libcurl 7.88 makes the pair of sockets of curl_multi_wakeup(3) without close-on-exec.
-         * The brain neither forks nor has a descriptor that is to be inherited. */
-        (void) close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-        return 0;
 }
 
 int http_client_new(HttpClient **ret, sd_event *event) {
@@ -478,19 +341,11 @@ int http_client_new(HttpClient **ret, sd_event *event) {
         client = calloc(1, sizeof(*client));
         if (!client)
                 return -ENOMEM;
-        client->event = sd_event_ref(event);
 
-        r = sd_event_add_time_relative(event, &client->timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
-                                       client_on_timer, client);
+        r = curl_loop_new(&client->loop, event, client_on_done, client);
         if (r < 0)
                 return r;
-        r = sd_event_source_set_enabled(client->timer, SD_EVENT_OFF);
-        if (r < 0)
-                return r;
-
-        r = client_init_curl(client);
-        if (r < 0)
-                return r;
+        client->curl = curl_loop_functions(client->loop);
 
         *ret = TAKE_PTR(client);
         return 0;
@@ -500,16 +355,9 @@ HttpClient *http_client_free(HttpClient *client) {
         if (!client)
                 return NULL;
 
-        if (client->multi)
-                (void) client->curl->multi_cleanup(client->multi);
-        if (client->curl)
-                client->curl->global_cleanup();
-
-        for (size_t i = 0; i < client->n_sockets; i++)
-                sd_event_source_disable_unref(client->sockets[i]);
-        free(client->sockets);
-        sd_event_source_disable_unref(client->timer);
-        sd_event_unref(client->event);
+        while (client->n_spare > 0)
+                client->curl->easy_cleanup(client->spare[--client->n_spare]);
+        curl_loop_free(client->loop);
         free(client);
         return NULL;
 }

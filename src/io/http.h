@@ -6,7 +6,6 @@
  *
  * One GET to a server on this machine, of which the status alone matters. The server is not
  * trusted: what it may cost in memory and time is bounded, and it cannot send us elsewhere.
- * Everything that has to do with libcurl's multi interface is in here.
  */
 
 #include <stdint.h>
@@ -26,8 +25,9 @@ DEFINE_CLEANUP(HttpClient, http_client_free);
 
 /* Everything is borrowed, and only while http_request_start() runs. */
 typedef struct HttpTarget {
-        int family; /* AF_INET: 127.0.0.1; AF_INET6: ::1 */
+        int family; /* AF_INET: 127.0.0.1; AF_INET6: ::1; AF_UNIX: unix_path */
         uint16_t port;
+        const char *unix_path;
         const char *path;     /* with its slash */
         char *const *headers; /* "Name: value" */
         uint64_t timeout_usec;

@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <systemd/sd-event.h>
 
@@ -32,6 +33,38 @@ int keeper_client_new(KeeperClient **ret,
                       void *userdata);
 KeeperClient *keeper_client_free(KeeperClient *client);
 DEFINE_CLEANUP(KeeperClient, keeper_client_free);
+
+/*
+ * Reads what the keeper has kept over the death of the last brain: before the loop runs, and it
+ * waits for it, ten seconds at most. From then on kept slots can be claimed (by Trees), ledger and
+ * holders taken. -EPROTONOSUPPORT: a keeper of an unknown version.
+ */
+int keeper_client_read_table(KeeperClient *client);
+
+bool keeper_client_is_first(const KeeperClient *client); /* no brain was ready before us */
+bool keeper_client_is_safe_mode(const KeeperClient *client);
+
+/* The ledger's memfd, the caller's now; -EBADF: there is none (an old keeper). */
+int keeper_client_take_ledger(KeeperClient *client);
+/* From now on the keeper keeps this one; borrowed. */
+int keeper_client_keep_ledger(KeeperClient *client, int fd);
+
+/* The pidfd that was kept at that place, the caller's now; -EBADF: none. */
+int keeper_client_take_holder(KeeperClient *client, uint32_t index);
+int keeper_client_keep_holder(KeeperClient *client, uint32_t index, int pidfd); /* borrowed */
+void keeper_client_drop_holder(KeeperClient *client, uint32_t index);
+
+/*
+ * After all that is wanted was claimed: slots that nobody claimed are ended and given back, in the
+ * background, holders that nobody took are dropped.
+ */
+void keeper_client_end_unclaimed(KeeperClient *client);
+
+/* It is about to be freed: all that is given back from now on stays, for the next brain. */
+void keeper_client_leave_all(KeeperClient *client);
+
+/* A SIGHUP reached the brain: the keeper replaces it by what is on disk now. */
+int keeper_client_send_upgrade(KeeperClient *client);
 
 /* "cgroup" or "reaper". */
 const char *keeper_client_containment(const KeeperClient *client);

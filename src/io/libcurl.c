@@ -21,12 +21,12 @@ static const struct {
         const char *name;
         size_t offset;
 } symbols[] = {
-        SYMBOL(global_init),      SYMBOL(global_cleanup),      SYMBOL(easy_init),
-        SYMBOL(easy_setopt),      SYMBOL(easy_getinfo),        SYMBOL(easy_strerror),
-        SYMBOL(easy_cleanup),     SYMBOL(multi_init),          SYMBOL(multi_setopt),
-        SYMBOL(multi_add_handle), SYMBOL(multi_remove_handle), SYMBOL(multi_socket_action),
-        SYMBOL(multi_info_read),  SYMBOL(multi_cleanup),       SYMBOL(slist_append),
-        SYMBOL(slist_free_all),
+        SYMBOL(global_init),         SYMBOL(global_cleanup),   SYMBOL(easy_init),
+        SYMBOL(easy_setopt),         SYMBOL(easy_getinfo),     SYMBOL(easy_strerror),
+        SYMBOL(easy_reset),          SYMBOL(easy_cleanup),     SYMBOL(multi_init),
+        SYMBOL(multi_setopt),        SYMBOL(multi_add_handle), SYMBOL(multi_remove_handle),
+        SYMBOL(multi_socket_action), SYMBOL(multi_assign),     SYMBOL(multi_info_read),
+        SYMBOL(multi_cleanup),       SYMBOL(slist_append),     SYMBOL(slist_free_all),
 };
 
 static int symbols_find(void *library, LibCurl *curl) {

@@ -3,18 +3,13 @@
 /*
  * LogFile
  *
- * The event loop's side of a file: it adds to a buffer from which the thread takes (log-writer.c).
- *
- * Bytes are lost in two ways: the disk refuses them (then all of it is dropped until the disk
- * takes something again), or it stalls and the caller could not wait (log_file_note_lost()). Either
- * way the place where they are missing gets a line. To keep that place, nothing is taken after a
- * loss until the line is written.
+ * The event loop's side of a file: it says how far the ring is filled, and what of it is about to
+ * be written over; the thread reads the rest (log-writer.c). Bytes are lost by being written over,
+ * and in no other way: the disk stalled, or refused them for too long. The place where they are
+ * missing gets a line.
  */
 
-#include <string.h>
-
 #include "io/log-writer.h"
-#include "util/pages.h"
 
 int log_file_new(LogFile **ret,
                  LogWriter *writer,
@@ -60,62 +55,45 @@ LogFile *log_file_free(LogFile *file) {
         return NULL;
 }
 
-size_t log_file_room(const LogFile *file) {
+void log_file_follow(LogFile *file, LogMemory *memory, const LogExtent *extent, uint64_t reserved) {
+        LogFileNote note = log_store_file_note(log_memory_store(memory));
+
+        (void) pthread_mutex_lock(&file->writer->lock);
+        file->memory = log_memory_ref(memory);
+        file->reserved = reserved;
+        file->extent = *extent;
+        file->done = note.raw < log_extent_raw(extent) ? note.raw : log_extent_raw(extent);
+        file->is_unsure = note.inode != 0;
+        if (!log_file_is_written(file))
+                log_file_call_thread(file);
+        (void) pthread_mutex_unlock(&file->writer->lock);
+}
+
+size_t log_file_room(LogFile *file, size_t n_besides) {
         size_t room;
 
         (void) pthread_mutex_lock(&file->writer->lock);
+        file->n_besides = n_besides;
         room = log_file_get_room(file);
+        if (room == 0)
+                file->wants_room = true;
         (void) pthread_mutex_unlock(&file->writer->lock);
         return room;
 }
 
-/* Answers how many fit. */
-static size_t file_append(LogFile *file, const char *bytes, size_t n_bytes) {
-        size_t end, n_first;
-
-        if (file->used == 0)
-                file->start = 0;
-        if (n_bytes > LOG_FILE_BUFFER_BYTES - file->used)
-                n_bytes = LOG_FILE_BUFFER_BYTES - file->used;
-
-        end = (file->start + file->used) % LOG_FILE_BUFFER_BYTES;
-        n_first = n_bytes <= LOG_FILE_BUFFER_BYTES - end ? n_bytes : LOG_FILE_BUFFER_BYTES - end;
-        memcpy(file->buffer + end, bytes, n_first);
-        memcpy(file->buffer, bytes + n_first, n_bytes - n_first);
-        file->used += n_bytes;
-        return n_bytes;
-}
-
-static bool file_ensure_buffer(LogFile *file) {
-        if (!file->buffer)
-                file->buffer = pages_map(LOG_FILE_BUFFER_BYTES);
-
-        return file->buffer;
-}
-
-size_t log_file_write(LogFile *file, const char *bytes, size_t n_bytes) {
-        size_t n = n_bytes;
-
+void log_file_reserve(LogFile *file, uint64_t position) {
         (void) pthread_mutex_lock(&file->writer->lock);
-        if (file->error != 0 || !file_ensure_buffer(file))
-                file->n_lost += n_bytes;
-        else if (file->n_lost > 0)
-                n = 0;
-        else
-                n = file_append(file, bytes, n_bytes);
-
-        if (n < n_bytes || log_file_get_room(file) == 0)
-                file->wants_room = true;
-        if (!log_file_is_written(file))
-                log_file_call_thread(file);
+        /* Only where bytes are about to be lost, and for no longer than a piece is copied. */
+        while (file->is_copying && log_file_get_oldest(file, position) > file->done)
+                (void) pthread_cond_wait(&file->writer->copied, &file->writer->lock);
+        if (position > file->reserved)
+                file->reserved = position;
         (void) pthread_mutex_unlock(&file->writer->lock);
-        return n;
 }
 
-void log_file_note_lost(LogFile *file, size_t n_bytes) {
+void log_file_publish(LogFile *file, const LogExtent *extent) {
         (void) pthread_mutex_lock(&file->writer->lock);
-        file->n_lost += n_bytes;
-        file->wants_room = true;
+        file->extent = *extent;
         if (!log_file_is_written(file))
                 log_file_call_thread(file);
         (void) pthread_mutex_unlock(&file->writer->lock);

@@ -6,16 +6,18 @@
  *
  * A sidecar's output on disk: $XDG_STATE_HOME/sidecard/log/APP/NAME.log, bytes as they came,
  * rotated by size to NAME.log.1 and so on. A disk may stall for seconds, so one thread, shared by
- * all files, writes from bounded buffers, and the event loop never waits for it.
+ * all files, writes from the sidecar's ring, and the event loop never waits for it. What the ring
+ * writes over before it was written is lost for the file, and told there.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "util/macro.h"
-
 #include <systemd/sd-event.h>
+
+#include "io/log-memory.h"
+#include "util/macro.h"
 
 typedef struct LogWriter LogWriter; /* the thread */
 typedef struct LogFile LogFile;
@@ -35,11 +37,11 @@ typedef struct LogFileSpec {
         uint32_t max_files; /* the one being written included */
 } LogFileSpec;
 
-/* There is room again after log_file_write() filled it or took less than all. */
+/* There is room again after log_file_room() said that there is none. */
 typedef void (*log_file_room_handler_t)(void *userdata);
 /*
  * The file cannot be written (error: positive errno), or can again (0). Said once a change. In
- * between log_file_write() takes all and drops it; the file is tried again each second.
+ * between there is always room; the file is tried again each second.
  */
 typedef void (*log_file_state_handler_t)(int error, void *userdata);
 
@@ -49,15 +51,23 @@ int log_file_new(LogFile **ret,
                  log_file_room_handler_t on_room,
                  log_file_state_handler_t on_state,
                  void *userdata);
-/* What is buffered is still written, later. */
+/* What was published is still written, later. */
 LogFile *log_file_free(LogFile *file);
 DEFINE_CLEANUP(LogFile, log_file_free);
 
-/* How many bytes fit right now. log_file_write() has a little more for who cannot wait. */
-size_t log_file_room(const LogFile *file);
+/*
+ * What is in that memory is written from now on, and first of all what another brain left
+ * unwritten when it was killed. Once a LogFile. reserved: as log_file_reserve() was told last.
+ */
+void log_file_follow(LogFile *file, LogMemory *memory, const LogExtent *extent, uint64_t reserved);
 
-/* Takes all of the bytes, or what fits; answers how many. What does not fit is the caller's. */
-size_t log_file_write(LogFile *file, const char *bytes, size_t n_bytes);
+/*
+ * How many bytes may be added to the ring right now without loss, even if so many more had to be
+ * added at once. None of it is ever lost to a kill.
+ */
+size_t log_file_room(LogFile *file, size_t n_besides);
 
-/* Counts bytes that were never handed over because the disk stalled; told in the file later. */
-void log_file_note_lost(LogFile *file, size_t n_bytes);
+/* Up to that position the ring is about to be written: what is a ring before it is gone. */
+void log_file_reserve(LogFile *file, uint64_t position);
+/* So far it is. */
+void log_file_publish(LogFile *file, const LogExtent *extent);

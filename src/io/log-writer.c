@@ -7,6 +7,12 @@
  * at a time: queued, in the thread's hands, pausing or at rest. The functions that speak of a file
  * are called with the lock held, and only those that ask the disk give it up meanwhile. News for
  * the loop are a list and an eventfd.
+ *
+ * Bytes are copied out of the ring first: while the disk takes them the ring may be written over,
+ * and while they are copied it waits with that. Before and after each write(2) it is noted in the
+ * memory what of it is in which file, so that another brain finds by the file's size how far a
+ * write came in whose midst we were killed. A file that was moved aside was noted when all of it
+ * was written.
  */
 
 #include <inttypes.h>
@@ -16,13 +22,10 @@
 #include <time.h>
 
 #include "io/log-writer.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
-#include "util/pages.h"
 
-/* A piece a file and turn: small enough to make room early, large enough for write(2). */
-#define PIECE_BYTES (64u * 1024u)
-
-/* After which a disk that refused is asked again, and a buffer that is not used given back. */
+/* After which a disk that refused is asked again. */
 #define PAUSE_USEC USEC_PER_SEC
 #define FLUSH_USEC USEC_PER_SEC
 
@@ -75,24 +78,37 @@ void log_file_call_thread(LogFile *file) {
         (void) pthread_cond_signal(&file->writer->work);
 }
 
-bool log_file_is_written(const LogFile *file) {
-        return file->used == 0 && file->n_lost == 0;
-}
-
-size_t log_file_get_room(const LogFile *file) {
-        if (file->error != 0)
-                return LOG_FILE_ROOM_BYTES;
-        if (file->n_lost > 0 || file->used >= LOG_FILE_ROOM_BYTES)
+uint64_t log_file_get_oldest(const LogFile *file, uint64_t position) {
+        if (position <= LOG_RING_BYTES)
                 return 0;
 
-        return LOG_FILE_ROOM_BYTES - file->used;
+        return log_store_raw(log_memory_store(file->memory), &file->extent,
+                             position - LOG_RING_BYTES);
+}
+
+bool log_file_is_written(const LogFile *file) {
+        return file->done == log_extent_raw(&file->extent);
+}
+
+/* Counted from what is on the disk: what is on its way there is needed again if we are killed. */
+size_t log_file_get_room(const LogFile *file) {
+        uint64_t n_taken = file->n_besides;
+
+        if (file->error != 0 || !file->memory)
+                return LOG_FILE_ROOM_BYTES;
+        if (file->done < log_file_get_oldest(file, file->reserved))
+                return 0;
+
+        n_taken += file->extent.end -
+                   log_store_position(log_memory_store(file->memory), &file->extent, file->done);
+        return n_taken < LOG_FILE_ROOM_BYTES ? LOG_FILE_ROOM_BYTES - n_taken : 0;
 }
 
 static void file_destroy(LogFile *file) {
         file_unplace(file);
         if (file->is_news)
                 TAILQ_REMOVE(&file->writer->news, file, news_link);
-        (void) pages_unmap(file->buffer, LOG_FILE_BUFFER_BYTES);
+        log_memory_unref(file->memory);
         rotated_file_free(file->disk);
         free(file);
 }
@@ -123,77 +139,146 @@ static void file_tell_loop(LogFile *file) {
         (void) !write(file->writer->news_fd, &one, sizeof(one));
 }
 
-static int file_write_piece(LogFile *file) {
-        const char *bytes = file->buffer + file->start;
-        size_t n_bytes = file->used;
-        ssize_t n;
+/* Half of it: a loop that is woken for less is woken too often. */
+static void file_tell_room(LogFile *file) {
+        if (!file->wants_room ||
+            log_file_get_room(file) < (LOG_FILE_ROOM_BYTES - file->n_besides) / 2)
+                return;
 
-        if (n_bytes > LOG_FILE_BUFFER_BYTES - file->start)
-                n_bytes = LOG_FILE_BUFFER_BYTES - file->start;
-        if (n_bytes > PIECE_BYTES)
-                n_bytes = PIECE_BYTES;
-
-        (void) pthread_mutex_unlock(&file->writer->lock);
-        n = rotated_file_write(file->disk, bytes, n_bytes);
-        (void) pthread_mutex_lock(&file->writer->lock);
-        if (n < 0)
-                return (int) n;
-
-        file->start = (file->start + (size_t) n) % LOG_FILE_BUFFER_BYTES;
-        file->used -= (size_t) n;
-        return 0;
+        file->wants_room = false;
+        file->has_room = true;
+        file_tell_loop(file);
 }
 
-static int disk_write_lost(RotatedFile *disk, uint64_t n_lost) {
-        char line[64], *rest = line;
-        int length;
+static void note_written(LogFileNote *note, uint64_t n_bytes) {
+        note->size += n_bytes;
+        if (note->n_line == 0)
+                note->raw += n_bytes;
+        else if (n_bytes < note->n_line)
+                note->n_line -= n_bytes;
+        else {
+                note->raw += note->n_lost;
+                note->n_line = note->n_lost = 0;
+        }
+}
 
-        length = snprintf(line, sizeof(line), "%s[sidecard: %" PRIu64 " bytes lost]\n",
-                          rotated_file_is_at_line_start(disk) ? "" : "\n", n_lost);
-        while (length > 0) {
-                ssize_t n = rotated_file_write(disk, rest, (size_t) length);
+/* Without the lock. *note: what is to be noted meanwhile, and then is true. */
+static int disk_write(const LogFile *file, LogFileNote *note, const char *bytes, size_t n_bytes) {
+        const LogStore *store = log_memory_store(file->memory);
+
+        while (n_bytes > 0) {
+                RotatedFilePlace place;
+                ssize_t n = rotated_file_prepare(file->disk, bytes, n_bytes, &place);
 
                 if (n < 0)
                         return (int) n;
-                rest += n;
-                length -= (int) n;
+
+                note->device = place.device;
+                note->inode = place.inode;
+                note->size = place.size;
+                log_store_note_file(store, note);
+
+                CRASHPOINT("file-noted");
+                n = rotated_file_write(file->disk, bytes, (size_t) n);
+                if (n < 0)
+                        return (int) n;
+
+                CRASHPOINT("file-written");
+                note_written(note, (uint64_t) n);
+                log_store_note_file(store, note);
+                bytes += n;
+                n_bytes -= (size_t) n;
         }
 
         return 0;
 }
 
-static int file_write_lost(LogFile *file) {
-        uint64_t n_lost = file->n_lost;
+/* Without the lock, which the loop wants several times a read: it would be in its way. */
+static size_t file_copy_piece(LogFile *file) {
+        const LogExtent extent = file->extent;
+        LogWriter *writer = file->writer;
+        size_t n_bytes;
+
+        file->is_copying = true;
+        (void) pthread_mutex_unlock(&writer->lock);
+        n_bytes = log_store_copy(log_memory_store(file->memory), &extent, file->done, writer->piece,
+                                 sizeof(writer->piece));
+        (void) pthread_mutex_lock(&writer->lock);
+        file->is_copying = false;
+        (void) pthread_cond_signal(&writer->copied);
+        return n_bytes;
+}
+
+static int file_write_piece(LogFile *file) {
+        LogFileNote note = { .raw = file->done };
+        size_t n_bytes = file_copy_piece(file);
         int r;
 
         (void) pthread_mutex_unlock(&file->writer->lock);
-        r = disk_write_lost(file->disk, n_lost);
+        r = disk_write(file, &note, file->writer->piece, n_bytes);
         (void) pthread_mutex_lock(&file->writer->lock);
-        if (r < 0)
-                return r;
 
-        file->n_lost -= n_lost;
-        return 0;
+        /* What was refused is still in the ring, as a rule. */
+        file->done = note.raw;
+        return r;
 }
 
-/* A disk that refuses takes nothing until it has taken the line that tells of it. */
-static void file_note_result(LogFile *file, int r) {
-        if (r < 0) {
-                file->n_lost += file->used;
-                file->used = 0;
-        }
+static int file_write_lost(LogFile *file, uint64_t n_lost) {
+        LogFileNote note = { .raw = file->done, .n_lost = n_lost };
+        char line[64];
+        int r;
 
+        (void) pthread_mutex_unlock(&file->writer->lock);
+        note.n_line =
+                (uint64_t) snprintf(line, sizeof(line), "%s[sidecard: %" PRIu64 " bytes lost]\n",
+                                    rotated_file_is_at_line_start(file->disk) ? "" : "\n", n_lost);
+        r = disk_write(file, &note, line, note.n_line);
+        (void) pthread_mutex_lock(&file->writer->lock);
+
+        file->done = note.raw;
+        return r;
+}
+
+/* How far did the brain come that was killed? */
+static void file_find_out(LogFile *file) {
+        LogFileNote note = log_store_file_note(log_memory_store(file->memory));
+        RotatedFilePlace place;
+        int r;
+
+        (void) pthread_mutex_unlock(&file->writer->lock);
+        r = rotated_file_find(file->disk, &place);
+        (void) pthread_mutex_lock(&file->writer->lock);
+
+        if (r >= 0 && place.device == note.device && place.inode == note.inode &&
+            place.size > note.size)
+                note_written(&note, place.size - note.size);
+        if (note.raw <= log_extent_raw(&file->extent))
+                file->done = note.raw;
+        file->is_unsure = false;
+}
+
+static int file_write(LogFile *file) {
+        uint64_t oldest;
+
+        if (file->is_unsure)
+                file_find_out(file);
+        if (log_file_is_written(file))
+                return 0;
+
+        oldest = log_file_get_oldest(file, file->reserved);
+        if (file->done < oldest)
+                return file_write_lost(file, oldest - file->done);
+
+        return file_write_piece(file);
+}
+
+static void file_note_result(LogFile *file, int r) {
         if ((file->error != 0) != (r < 0)) {
                 file->error = -r;
                 file_tell_loop(file);
         }
 
-        /* Half of it: a loop that is woken for less is woken too often. */
-        if (file->wants_room && log_file_get_room(file) >= LOG_FILE_ROOM_BYTES / 2) {
-                file->wants_room = false;
-                file->has_room = true;
-                file_tell_loop(file);
-        }
+        file_tell_room(file);
 }
 
 static void writer_work(LogFile *file) {
@@ -201,25 +286,16 @@ static void writer_work(LogFile *file) {
 
         file_unplace(file);
         file->place = LOG_FILE_IS_AT_WORK;
-        r = file->used > 0 ? file_write_piece(file) : file_write_lost(file);
+        r = file_write(file);
         file->place = LOG_FILE_RESTS;
         file_note_result(file, r);
 
         if (file->is_released && (r < 0 || log_file_is_written(file)))
                 file_destroy(file);
-        else if (r < 0 || log_file_is_written(file))
+        else if (r < 0)
                 file_pause(file);
-        else
+        else if (!log_file_is_written(file))
                 file_queue(file);
-}
-
-static void writer_end_pause(LogFile *file) {
-        if (file->error != 0)
-                file_queue(file);
-        else {
-                file_unplace(file);
-                file->buffer = pages_unmap(file->buffer, LOG_FILE_BUFFER_BYTES);
-        }
 }
 
 /* Answers false when there is nothing left to do, ever. */
@@ -229,7 +305,7 @@ static bool writer_step(LogWriter *writer) {
         if (writer->is_abandoned)
                 return false;
         if (due && due->due_usec <= now_usec())
-                writer_end_pause(due);
+                file_queue(due);
         else if (file)
                 writer_work(file);
         else if (writer->is_stopping)
@@ -248,6 +324,7 @@ static void writer_destroy(LogWriter *writer) {
         while ((file = TAILQ_FIRST(&writer->queue)) || (file = TAILQ_FIRST(&writer->pausing)))
                 file_destroy(file);
 
+        (void) pthread_cond_destroy(&writer->copied);
         (void) pthread_cond_destroy(&writer->end);
         (void) pthread_cond_destroy(&writer->work);
         (void) pthread_mutex_destroy(&writer->lock);
@@ -326,6 +403,7 @@ static void writer_init_locks(LogWriter *writer) {
         (void) pthread_mutex_init(&writer->lock, NULL);
         (void) pthread_cond_init(&writer->work, &monotonic);
         (void) pthread_cond_init(&writer->end, &monotonic);
+        (void) pthread_cond_init(&writer->copied, &monotonic);
         (void) pthread_condattr_destroy(&monotonic);
 }
 

@@ -16,11 +16,13 @@
 
 #include "io/log-file.h"
 #include "io/rotated-file.h"
+#include "model/log-ring.h"
 
-/* The last words of a sidecar cannot wait for room: two full pipes always fit besides. */
-#define LOG_FILE_ROOM_BYTES (256u * 1024u)
-#define LOG_FILE_RESERVE_BYTES (128u * 1024u)
-#define LOG_FILE_BUFFER_BYTES (LOG_FILE_ROOM_BYTES + LOG_FILE_RESERVE_BYTES)
+/* A piece a file and turn: small enough to make room early, large enough for write(2). */
+#define LOG_PIECE_BYTES (64u * 1024u)
+
+/* What the ring may copy of lines meanwhile, for each of two pipes. */
+#define LOG_FILE_ROOM_BYTES (LOG_RING_BYTES - 2 * LOG_RING_COPY_BYTES_MAX)
 
 typedef enum LogFilePlace {
         LOG_FILE_RESTS,
@@ -40,15 +42,19 @@ struct LogFile {
         LogFilePlace place;
         TAILQ_ENTRY(LogFile) link; /* of the list that place names */
         uint64_t due_usec;
-        char *buffer; /* a ring of LOG_FILE_BUFFER_BYTES; NULL while there is nothing in it */
-        size_t start, used;
-        uint64_t n_lost;  /* after what is in the buffer */
-        int error;        /* of the last write; positive, 0 if there was none */
-        int told_error;   /* what on_state said last */
-        bool wants_room;  /* it was filled */
-        bool has_room;    /* news: there is room again */
-        bool is_news;     /* in LogWriter::news */
-        bool is_released; /* by log_file_free(): goes when all is written */
+        LogMemory *memory; /* NULL: nothing was written yet */
+        LogExtent extent;  /* of its ring */
+        uint64_t reserved; /* position: what is a ring before it is gone */
+        uint64_t done;     /* raw: what comes next in the file */
+        size_t n_besides;  /* bytes for which there has to be room at any time */
+        bool is_copying;   /* the thread reads the ring from done on */
+        bool is_unsure;    /* done is as noted by a brain that was killed: some more may be */
+        int error;         /* of the last write; positive, 0 if there was none */
+        int told_error;    /* what on_state said last */
+        bool wants_room;   /* somebody was told that there is none */
+        bool has_room;     /* news: there is room again */
+        bool is_news;      /* in LogWriter::news */
+        bool is_released;  /* by log_file_free(): goes when all is written */
         TAILQ_ENTRY(LogFile) news_link;
 };
 
@@ -59,15 +65,17 @@ struct LogWriter {
         int news_fd;
         pthread_t thread;
         bool is_started;
-        pthread_mutex_t lock; /* nobody holds it while the disk is asked for anything */
-        pthread_cond_t work;  /* the thread waits for it */
-        pthread_cond_t end;   /* log_writer_free() does */
-        LogFileList queue;    /* LogFile::link */
-        LogFileList pausing;  /* LogFile::link, the first that is due first */
-        LogFileList news;     /* LogFile::news_link */
+        pthread_mutex_t lock;  /* nobody holds it while the disk is asked for anything */
+        pthread_cond_t work;   /* the thread waits for it */
+        pthread_cond_t end;    /* log_writer_free() does */
+        pthread_cond_t copied; /* log_file_reserve() does */
+        LogFileList queue;     /* LogFile::link */
+        LogFileList pausing;   /* LogFile::link, the first that is due first */
+        LogFileList news;      /* LogFile::news_link */
         bool is_stopping;
         bool has_ended;
-        bool is_abandoned; /* nobody waits for the thread: it frees the writer */
+        bool is_abandoned;           /* nobody waits for the thread: it frees the writer */
+        char piece[LOG_PIECE_BYTES]; /* what is being written, out of whichever ring */
 };
 
 int log_writer_start(LogWriter *writer);
@@ -80,3 +88,5 @@ void log_file_call_thread(LogFile *file);
 void log_file_release(LogFile *file);
 bool log_file_is_written(const LogFile *file);
 size_t log_file_get_room(const LogFile *file);
+/* The oldest byte, raw, that is in the ring still when it is written up to that position. */
+uint64_t log_file_get_oldest(const LogFile *file, uint64_t position);

@@ -70,7 +70,16 @@ static ssize_t read_all(int fd, char *buffer, size_t n_max) {
         return (ssize_t) n;
 }
 
-int manifest_load(Manifest **ret, const char *path, ManifestError *ret_error) {
+static bool
+is_same(const ManifestSource *source, const char *path, const char *text, size_t n_bytes) {
+        return strcmp(source->path, path) == 0 && source->n_bytes == n_bytes &&
+               memcmp(source->text, text, n_bytes) == 0;
+}
+
+int manifest_load(Manifest **ret,
+                  const Manifest *former,
+                  const char *path,
+                  ManifestError *ret_error) {
         _cleanup_free_ char *text = NULL;
         _cleanup_close_ int fd = -1;
         struct stat st;
@@ -96,6 +105,9 @@ int manifest_load(Manifest **ret, const char *path, ManifestError *ret_error) {
         n = read_all(fd, text, MANIFEST_BYTES_MAX + 1);
         if (n < 0)
                 return (int) n;
+
+        if (former && is_same(former->source, path, text, (size_t) n))
+                return 1;
 
         return manifest_parse(ret, path, text, (size_t) n, ret_error);
 }

@@ -11,10 +11,14 @@
 #include "model/manifest.h"
 
 /*
- * manifest_parse() of a regular file of root or of this user, no symbolic link, not writable by
- * others, at most MANIFEST_BYTES_MAX (contract F2). What is not so is -EBADMSG too.
+ * former: what that file was when it was last read, or NULL; 1: it is just the same, and nothing
+ * is answered. Else manifest_parse() of a regular file of root or of this user, no symbolic link,
+ * not writable by others, at most MANIFEST_BYTES_MAX (contract F2). What is not so is -EBADMSG too.
  */
-int manifest_load(Manifest **ret, const char *path, ManifestError *ret_error);
+int manifest_load(Manifest **ret,
+                  const Manifest *former,
+                  const char *path,
+                  ManifestError *ret_error);
 
 /* A link to /dev/null in its place hides what folders of lower rank have (contract F1). */
 bool manifest_is_masked(const char *path);

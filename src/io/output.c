@@ -3,19 +3,25 @@
 /*
  * Output
  *
- * Pipes have one reader, one buffer for all of them is enough, and the bytes go from there to the
- * ring and to the file's buffer at once. Output comes before everything else on the loop, since it
- * is older than the exit that follows it, but a pipe that is always full must not be all the loop
- * does: every few reads its turn comes after everybody else's.
+ * Pipes have one reader, and bytes go from there into the ring at once, by a read(2) of exactly
+ * what FIONREAD says is there: so whoever goes on after a kill can tell whether the last one took
+ * place (log-ring.h). Output comes before everything else on the loop, since it is older than the
+ * exit that follows it, but a pipe that is always full must not be all the loop does: every few
+ * reads its turn comes after everybody else's.
+ *
+ * The memory is made for the first byte. While there is none to be had, pipes are left unread.
  */
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/queue.h>
+#include <sys/random.h>
 #include <time.h>
 
+#include "io/log-memory.h"
 #include "io/output.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
 
 #define READ_BYTES (64u * 1024u)
@@ -44,14 +50,14 @@ struct Output {
         sd_event *event;
         LogRing *ring;
         LogFile *file;
+        LogMemory *memory; /* NULL until the first byte */
         output_lines_handler_t on_lines;
+        output_memory_handler_t on_memory;
         void *userdata;
         TAILQ_HEAD(, OutputPipe) pipes; /* of all generations, the oldest first */
         sd_event_source *patience;      /* the pipes are left unread until this timer */
         bool is_losing;                 /* it has run out: what does not fit the file is lost */
 };
-
-static char read_buffer[READ_BYTES];
 
 static uint64_t now_realtime_usec(void) {
         struct timespec now;
@@ -78,6 +84,7 @@ int output_new(Output **ret,
                LogRing *ring,
                LogFile *file,
                output_lines_handler_t on_lines,
+               output_memory_handler_t on_memory,
                void *userdata) {
         Output *output = calloc(1, sizeof(*output));
 
@@ -88,6 +95,7 @@ int output_new(Output **ret,
         output->ring = ring;
         output->file = file;
         output->on_lines = on_lines;
+        output->on_memory = on_memory;
         output->userdata = userdata;
         TAILQ_INIT(&output->pipes);
         *ret = output;
@@ -101,6 +109,8 @@ Output *output_free(Output *output) {
         while (!TAILQ_EMPTY(&output->pipes))
                 output_pipe_free(TAILQ_FIRST(&output->pipes));
 
+        log_ring_end(output->ring);
+        log_memory_unref(output->memory);
         sd_event_source_disable_unref(output->patience);
         sd_event_unref(output->event);
         free(output);
@@ -129,12 +139,23 @@ void output_resume(Output *output) {
         output_enable(output, SD_EVENT_ON);
 }
 
+/* The last words of a sidecar cannot wait for room: what its pipes hold always fits besides. */
+static size_t output_file_room(Output *output) {
+        size_t n_besides = 0;
+        OutputPipe *pipe;
+
+        TAILQ_FOREACH(pipe, &output->pipes, link)
+        n_besides += pipe->is_large ? PIPE_LARGE_BYTES : PIPE_SMALL_BYTES;
+
+        return log_file_room(output->file, n_besides);
+}
+
 static int output_on_patience(sd_event_source *source, uint64_t usec, void *userdata) {
         Output *output = userdata;
 
         (void) source, (void) usec;
         output_resume(output);
-        output->is_losing = log_file_room(output->file) == 0;
+        output->is_losing = output->file && output_file_room(output) == 0;
         return 0;
 }
 
@@ -152,13 +173,13 @@ static void output_hold(Output *output) {
 }
 
 /* How much may be read at once; 0: the file is behind. */
-static size_t output_room(const Output *output) {
+static size_t output_room(Output *output) {
         size_t room;
 
         if (!output->file || output->is_losing)
                 return READ_BYTES;
 
-        room = log_file_room(output->file);
+        room = output_file_room(output);
         return room < READ_BYTES ? room : READ_BYTES;
 }
 
@@ -174,29 +195,105 @@ static void pipe_grow(OutputPipe *pipe) {
         pipe->is_large = true;
 }
 
-/* Answers how many bytes came, 0 at the end, or negative errno. */
-static ssize_t pipe_read(OutputPipe *pipe, size_t n_max) {
+static void output_follow(Output *output, LogMemory *memory) {
+        LogExtent extent = log_ring_extent(output->ring);
+
+        output->memory = memory;
+        if (output->file)
+                log_file_follow(output->file, memory, &extent, log_ring_reserved(output->ring));
+}
+
+static int output_ensure_memory(Output *output) {
+        LogMemory *memory;
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        if (output->memory)
+                return 0;
+
+        r = log_memory_new(&memory, &fd);
+        if (r < 0)
+                return r;
+
+        log_ring_begin(output->ring, log_memory_store(memory));
+        output_follow(output, memory);
+        CRASHPOINT("memory-made");
+        output->on_memory(fd, output->userdata);
+        CRASHPOINT("memory-kept");
+        return 0;
+}
+
+/* So much may be added to the ring now: the file learns what of its bytes that costs. */
+static void output_reserve(Output *output, size_t n_bytes) {
+        if (output->file)
+                log_file_reserve(output->file, log_ring_extent(output->ring).end + n_bytes +
+                                                       LOG_RING_COPY_BYTES_MAX);
+}
+
+static void output_publish(Output *output) {
+        LogExtent extent = log_ring_extent(output->ring);
+
+        if (output->file)
+                log_file_publish(output->file, &extent);
+}
+
+/*
+ * The last byte of what is to be read, without reading it: a nonce of a few bytes could be the
+ * same as what comes, but not if it ends otherwise. tee(2) leaves the pipe as it is.
+ */
+static bool pipe_peek_last(int fd, size_t n_bytes, char *ret) {
+        static int copy[2] = { -1, -1 };
+        char bytes[sizeof(uint64_t)];
+
+        if (copy[0] < 0 && pipe2(copy, O_CLOEXEC | O_NONBLOCK) < 0)
+                return false;
+        if (tee(fd, copy[1], n_bytes, SPLICE_F_NONBLOCK) <= 0 ||
+            read(copy[0], bytes, sizeof(bytes)) != (ssize_t) n_bytes)
+                return false;
+
+        *ret = bytes[n_bytes - 1];
+        return true;
+}
+
+/* No two reads have the same: every brain begins at another number. */
+static uint64_t pipe_make_nonce(int fd, size_t n_bytes) {
+        static uint64_t nonce;
+        char last, *bytes = (char *) &nonce;
+
+        if (nonce == 0)
+                (void) getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK);
+        nonce += UINT64_C(0x9e3779b97f4a7c15);
+
+        if (n_bytes < sizeof(nonce) && pipe_peek_last(fd, n_bytes, &last))
+                bytes[sizeof(nonce) - 1] = (char) ~last;
+
+        return nonce;
+}
+
+/* So much is there, exactly that is read. Answers how many bytes came, or negative errno. */
+static ssize_t pipe_read(OutputPipe *pipe, size_t n_bytes) {
+        const LogOrigin origin = { pipe->stream, pipe->generation, now_realtime_usec() };
         Output *output = pipe->output;
-        size_t n_bytes, n_taken;
         ssize_t n;
+        char *bytes;
+        int r;
 
-        n = read(pipe->fd, read_buffer, n_max);
-        if (n <= 0)
-                return n < 0 ? -errno : 0;
-
-        n_bytes = (size_t) n;
+        r = output_ensure_memory(output);
+        if (r < 0)
+                return r;
         if (n_bytes >= PIPE_SMALL_BYTES)
                 pipe_grow(pipe);
 
-        log_ring_write(output->ring, pipe->stream, pipe->generation, now_realtime_usec(),
-                       read_buffer, n_bytes);
-        if (output->file) {
-                n_taken = log_file_write(output->file, read_buffer, n_bytes);
-                if (n_taken < n_bytes)
-                        log_file_note_lost(output->file, n_bytes - n_taken);
-        }
-
-        return n;
+        output_reserve(output, n_bytes);
+        bytes = log_ring_prepare(output->ring, &origin, n_bytes,
+                                 pipe_make_nonce(pipe->fd, n_bytes));
+        CRASHPOINT("output-prepared");
+        n = read(pipe->fd, bytes, n_bytes);
+        CRASHPOINT("output-read");
+        log_ring_take(output->ring, n > 0 ? (size_t) n : 0);
+        CRASHPOINT("output-taken");
+        output_publish(output);
+        return n < 0 ? -errno : n;
 }
 
 /* Among equals sd-event takes who has waited longest, so that nobody waits longer than a round. */
@@ -206,8 +303,17 @@ static void pipe_yield(OutputPipe *pipe) {
         (void) sd_event_source_set_priority(pipe->source, is_last ? PRIORITY_LAST : PRIORITY_FIRST);
 }
 
+static void output_flush(Output *output, const LogOrigin *origin) {
+        output_reserve(output, 0);
+        log_ring_flush(output->ring, origin);
+        output_publish(output);
+}
+
 static void pipe_end(OutputPipe *pipe) {
-        log_ring_flush(pipe->output->ring, pipe->stream, pipe->generation, now_realtime_usec());
+        const LogOrigin origin = { pipe->stream, pipe->generation, now_realtime_usec() };
+
+        if (pipe->output->memory)
+                output_flush(pipe->output, &origin);
         output_pipe_free(pipe);
 }
 
@@ -216,53 +322,46 @@ static int pipe_on_readable(sd_event_source *source, int fd, uint32_t revents, v
         Output *output = pipe->output;
         uint64_t first_number = log_ring_next(output->ring);
         size_t room = output_room(output);
-        ssize_t n;
+        int n_there;
 
-        (void) source, (void) fd, (void) revents;
+        (void) source;
         if (room == 0) {
                 output_hold(output);
                 return 0;
         }
 
-        n = pipe_read(pipe, room);
-        if (n > 0 || n == -EAGAIN)
-                pipe_yield(pipe);
-        else
+        if (ioctl(fd, FIONREAD, &n_there) < 0)
+                n_there = 0;
+        if (n_there > 0) {
+                if (pipe_read(pipe, (size_t) n_there < room ? (size_t) n_there : room) < 0)
+                        output_hold(output);
+                else
+                        pipe_yield(pipe);
+        } else if (revents & (EPOLLHUP | EPOLLERR))
                 pipe_end(pipe);
 
         output_say_lines(output, first_number);
         return 0;
 }
 
-/* The pipe is in the list of its output from the start, and leaves it by output_pipe_free(). */
-static int pipe_new(OutputPipe **ret,
-                    int *ret_write_fd,
-                    Output *output,
-                    LogStream stream,
-                    uint64_t generation) {
+/* Takes the reading end over. It is in the list of its output until output_pipe_free(). */
+static int
+pipe_new(OutputPipe **ret, Output *output, LogStream stream, uint64_t generation, int fd) {
         _cleanup_(output_pipe_freep) OutputPipe *pipe = NULL;
-        _cleanup_close_ int write_fd = -1;
-        int r, ends[2];
+        int r;
 
         pipe = calloc(1, sizeof(*pipe));
-        if (!pipe)
+        if (!pipe) {
+                safe_close(fd);
                 return -ENOMEM;
+        }
 
         pipe->output = output;
         pipe->stream = stream;
         pipe->generation = generation;
-        pipe->fd = -1;
+        pipe->fd = fd;
+        pipe->is_large = fcntl(fd, F_GETPIPE_SZ) > (int) PIPE_SMALL_BYTES;
         TAILQ_INSERT_TAIL(&output->pipes, pipe, link);
-
-        if (pipe2(ends, O_CLOEXEC) < 0)
-                return -errno;
-        pipe->fd = ends[0];
-        write_fd = ends[1];
-
-        /* Only our end: a sidecar does not expect EAGAIN from its standard output. */
-        if (fcntl(pipe->fd, F_SETFL, O_NONBLOCK) < 0)
-                return -errno;
-        (void) fcntl(pipe->fd, F_SETPIPE_SZ, PIPE_SMALL_BYTES);
 
         r = sd_event_add_io(output->event, &pipe->source, pipe->fd, EPOLLIN, pipe_on_readable,
                             pipe);
@@ -273,28 +372,112 @@ static int pipe_new(OutputPipe **ret,
         if (output->patience)
                 (void) sd_event_source_set_enabled(pipe->source, SD_EVENT_OFF);
 
-        *ret_write_fd = TAKE_FD(write_fd);
         *ret = TAKE_PTR(pipe);
         return 0;
 }
 
-int output_open(Output *output, uint64_t generation, int *ret_stdout, int *ret_stderr) {
+static int pipe_open(OutputPipe **ret,
+                     int *ret_write_fd,
+                     Output *output,
+                     LogStream stream,
+                     uint64_t generation) {
+        _cleanup_close_ int read_fd = -1, write_fd = -1;
+        int r, ends[2];
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+        read_fd = ends[0];
+        write_fd = ends[1];
+
+        /* Only our end: a sidecar does not expect EAGAIN from its standard output. */
+        if (fcntl(read_fd, F_SETFL, O_NONBLOCK) < 0)
+                return -errno;
+        (void) fcntl(read_fd, F_SETPIPE_SZ, PIPE_SMALL_BYTES);
+
+        r = pipe_new(ret, output, stream, generation, TAKE_FD(read_fd));
+        if (r < 0)
+                return r;
+
+        *ret_write_fd = TAKE_FD(write_fd);
+        return 0;
+}
+
+int output_open(Output *output, uint64_t generation, OutputEnds *ret) {
         _cleanup_(output_pipe_freep) OutputPipe *out = NULL;
         _cleanup_close_ int out_fd = -1;
         OutputPipe *err;
+        int r, err_fd;
+
+        r = pipe_open(&out, &out_fd, output, LOG_STDOUT, generation);
+        if (r < 0)
+                return r;
+
+        r = pipe_open(&err, &err_fd, output, LOG_STDERR, generation);
+        if (r < 0)
+                return r;
+
+        *ret = (OutputEnds){ TAKE_FD(out_fd), err_fd, out->fd, err->fd };
+        out = NULL; /* its Output's now */
+        return 0;
+}
+
+static int output_adopt_memory(Output *output, int fd) {
+        _cleanup_(log_memory_unrefp) LogMemory *memory = NULL;
         int r;
 
-        r = pipe_new(&out, &out_fd, output, LOG_STDOUT, generation);
+        r = log_memory_open(&memory, fd);
+        if (r < 0)
+                return r;
+        r = log_ring_resume(output->ring, log_memory_store(memory));
         if (r < 0)
                 return r;
 
-        r = pipe_new(&err, ret_stderr, output, LOG_STDERR, generation);
-        if (r < 0)
-                return r;
-
-        out = NULL; /* its Output's now */
-        *ret_stdout = TAKE_FD(out_fd);
+        output_follow(output, TAKE_PTR(memory));
         return 0;
+}
+
+static bool output_reads(const Output *output, const LogOrigin *origin) {
+        OutputPipe *pipe;
+
+        TAILQ_FOREACH(pipe, &output->pipes, link)
+        if (pipe->stream == origin->stream && pipe->generation == origin->generation)
+                return true;
+
+        return false;
+}
+
+/* What waits of pipes that died with the brain that read them. */
+static void output_flush_unread(Output *output) {
+        for (size_t i = 0; i < LOG_STORE_OPEN_LINES; i++) {
+                LogOrigin origin;
+
+                if (!log_ring_get_waiting(output->ring, i, &origin) ||
+                    output_reads(output, &origin))
+                        continue;
+                origin.realtime_usec = now_realtime_usec();
+                output_flush(output, &origin);
+        }
+}
+
+int output_adopt(Output *output, uint64_t generation, int memory_fd, int stdout_fd, int stderr_fd) {
+        _cleanup_close_ int memory = memory_fd, out_fd = stdout_fd, err_fd = stderr_fd;
+        OutputPipe *pipe;
+        int r = 0, memory_r = 0;
+
+        if (memory >= 0)
+                memory_r = output_adopt_memory(output, memory);
+        if (memory_r < 0 && memory_r != -EBADMSG)
+                return memory_r;
+
+        if (out_fd >= 0)
+                r = pipe_new(&pipe, output, LOG_STDOUT, generation, TAKE_FD(out_fd));
+        if (r >= 0 && err_fd >= 0)
+                r = pipe_new(&pipe, output, LOG_STDERR, generation, TAKE_FD(err_fd));
+        if (r < 0)
+                return r;
+
+        output_flush_unread(output);
+        return memory_r;
 }
 
 /* What is there now, and no more: a grandchild may go on writing for as long as it likes. */

@@ -4,18 +4,14 @@
 /*
  * Ports
  *
- * Who listens on a TCP port of this machine, and which port nobody listens on. Asked of the
- * kernel by sock_diag(7), which walks the listening sockets alone.
+ * Which TCP port of this machine is taken, before a sidecar is started, and which one is free.
+ * Whether a listener is a sidecar's own is asked in io/listeners.h.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-typedef struct PortHolder {
-        pid_t pid;        /* 0: cannot be seen (another user's) */
-        char program[64]; /* comm; "" where pid is 0 */
-} PortHolder;
+#include "io/listeners.h"
 
 /*
  * 1 and *ret: someone listens there, on a loopback or wildcard address of IPv4 or IPv6;

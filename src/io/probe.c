@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "io/http.h"
@@ -22,6 +23,8 @@
 #include "util/strv.h"
 
 #define PROBE_ERROR_MAX 512
+#define WHERE_MAX 16
+#define HTTP_LATE_USEC USEC_PER_MINUTE
 
 struct Prober {
         sd_event *event;
@@ -32,6 +35,7 @@ struct Probe {
         Prober *prober;
         ProbeKind kind;
         uint16_t port;
+        char *unix_path; /* or NULL */
         char **paths;
         char **headers;
         StatusRange *alive;
@@ -108,22 +112,30 @@ static void probe_finish(Probe *probe, ProbeStep step) {
                 probe_say_not_alive(probe, error);
 
         probe_drop_request(probe);
-        (void) sd_event_source_set_enabled(probe->timer, SD_EVENT_OFF);
+        probe->timer = sd_event_source_disable_unref(probe->timer);
         probe->handler(&result, probe->userdata);
 }
 
+/* Where it was asked, "port 8000" or the path of a socket. */
+static const char *probe_say_where(const Probe *probe, char text[static WHERE_MAX]) {
+        if (probe->unix_path)
+                return probe->unix_path;
+
+        (void) snprintf(text, WHERE_MAX, "port %u", (unsigned) probe->port);
+        return text;
+}
+
 static void probe_note_error(Probe *probe, int error, const char *message) {
-        char what[PROBE_ERROR_MAX / 2], span[DURATION_TEXT_MAX];
+        char what[PROBE_ERROR_MAX / 2], span[DURATION_TEXT_MAX], text[WHERE_MAX];
+        const char *where = probe_say_where(probe, text);
 
         if (probe->kind == PROBE_HTTP)
                 (void) snprintf(what, sizeof(what), "GET %s", probe->paths[probe->round.path]);
         else
-                (void) snprintf(what, sizeof(what), "connecting to port %u",
-                                (unsigned) probe->port);
+                (void) snprintf(what, sizeof(what), "connecting to %s", where);
 
         if (error == -ECONNREFUSED)
-                (void) snprintf(probe->error, sizeof(probe->error), "nothing listens on port %u",
-                                (unsigned) probe->port);
+                (void) snprintf(probe->error, sizeof(probe->error), "nothing listens on %s", where);
         else if (error == -ETIMEDOUT)
                 (void) snprintf(probe->error, sizeof(probe->error), "%s: no answer within %s", what,
                                 duration_say(span, probe->until_usec - probe->asked_usec));
@@ -153,25 +165,62 @@ static void probe_on_tcp_answer(int error, void *userdata) {
         probe_on_outcome(userdata, error, 0, NULL);
 }
 
-/* The current path at the current address, for the time that is left of this request. */
-static int probe_ask(Probe *probe) {
-        uint64_t now = now_usec();
-        HttpTarget target = {
+static int probe_ask_tcp(Probe *probe) {
+        const TcpTarget target = {
                 .family = probe->family,
                 .port = probe->port,
-                .headers = probe->headers,
-                .timeout_usec = probe->until_usec > now ? probe->until_usec - now : 0,
+                .unix_path = probe->unix_path,
         };
 
-        probe_drop_request(probe);
+        return tcp_connect_start(&probe->connection, probe->prober->event, &target,
+                                 probe_on_tcp_answer, probe);
+}
 
-        if (probe->kind == PROBE_TCP)
-                return tcp_connect_start(&probe->connection, probe->prober->event, probe->family,
-                                         probe->port, probe_on_tcp_answer, probe);
+/*
+ * The probe's own timer ends it, since that looks at answers first. curl's looks at the clock
+ * first, and would take an answer that lies in the socket for one that never came.
+ */
+static int probe_ask_http(Probe *probe) {
+        const HttpTarget target = {
+                .family = probe->family,
+                .port = probe->port,
+                .unix_path = probe->unix_path,
+                .path = probe->paths[probe->round.path],
+                .headers = probe->headers,
+                .timeout_usec = probe->timeout_usec + HTTP_LATE_USEC,
+        };
 
-        target.path = probe->paths[probe->round.path];
         return http_request_start(&probe->request, probe->prober->http, &target,
                                   probe_on_http_answer, probe);
+}
+
+/* The current path at the current address. */
+static int probe_ask(Probe *probe) {
+        probe_drop_request(probe);
+        return probe->kind == PROBE_TCP ? probe_ask_tcp(probe) : probe_ask_http(probe);
+}
+
+static int
+probe_on_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        Probe *probe = userdata;
+        unsigned status = probe->request ? http_request_status(probe->request) : 0;
+
+        probe_drop_request(probe);
+        probe_on_outcome(probe, status != 0 ? 0 : -ETIMEDOUT, status, NULL);
+        return 0;
+}
+
+static int probe_set_timer(Probe *probe) {
+        int r;
+
+        if (probe->timer) {
+                r = sd_event_source_set_time(probe->timer, probe->until_usec);
+                return r < 0 ? r : sd_event_source_set_enabled(probe->timer, SD_EVENT_ONESHOT);
+        }
+
+        r = sd_event_add_time(probe->prober->event, &probe->timer, CLOCK_MONOTONIC,
+                              probe->until_usec, USEC_PER_MSEC, probe_on_timer, probe);
+        return r < 0 ? r : sd_event_source_set_priority(probe->timer, SD_EVENT_PRIORITY_NORMAL + 1);
 }
 
 /* The current path, with a time of its own. */
@@ -183,10 +232,7 @@ static int probe_ask_path(Probe *probe) {
         probe->asked_usec = now;
         probe->until_usec = now + (probe->timeout_usec < left ? probe->timeout_usec : left);
 
-        r = sd_event_source_set_time(probe->timer, probe->until_usec);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_enabled(probe->timer, SD_EVENT_ONESHOT);
+        r = probe_set_timer(probe);
         if (r < 0)
                 return r;
 
@@ -213,6 +259,8 @@ static void probe_on_outcome(Probe *probe, int error, unsigned status, const cha
         }
         if (probe->family == AF_INET6 && error_means_no_such_address(error))
                 error = -ECONNREFUSED; /* as 127.0.0.1 has said before */
+        if (probe->family == AF_UNIX && error == -ENOENT)
+                error = -ECONNREFUSED; /* it has not made its socket yet */
         if (error < 0)
                 probe_note_error(probe, error, message);
 
@@ -225,16 +273,6 @@ static void probe_on_outcome(Probe *probe, int error, unsigned status, const cha
         }
 
         probe_finish(probe, step == PROBE_STEP_ASK ? PROBE_STEP_DEAD : step);
-}
-
-static int
-probe_on_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
-        Probe *probe = userdata;
-        unsigned status = probe->request ? http_request_status(probe->request) : 0;
-
-        probe_drop_request(probe);
-        probe_on_outcome(probe, status != 0 ? 0 : -ETIMEDOUT, status, NULL);
-        return 0;
 }
 
 static int strv_copy(char ***ret, char *const *strv) {
@@ -275,11 +313,17 @@ static int probe_set_http(Probe *probe, const ProbeTarget *target) {
                                    : http_client_new(&probe->prober->http, probe->prober->event);
 }
 
+static bool unix_path_is_good(const char *path) {
+        return path[0] == '/' && strlen(path) < sizeof(((struct sockaddr_un *) NULL)->sun_path);
+}
+
 static int probe_new(Probe **ret, Prober *prober, const ProbeTarget *target) {
         _cleanup_(probe_freep) Probe *probe = NULL;
         int r;
 
         if (target->kind != PROBE_HTTP && target->kind != PROBE_TCP)
+                return -EINVAL;
+        if (target->unix_path && !unix_path_is_good(target->unix_path))
                 return -EINVAL;
 
         probe = calloc(1, sizeof(*probe));
@@ -291,14 +335,10 @@ static int probe_new(Probe **ret, Prober *prober, const ProbeTarget *target) {
         probe->port = target->port;
         probe->timeout_usec = target->timeout_usec;
         probe->deadline_usec = target->deadline_usec;
-        probe->family = AF_INET;
+        probe->family = target->unix_path ? AF_UNIX : AF_INET;
         probe->round.path_index = -1;
 
-        r = sd_event_add_time(prober->event, &probe->timer, CLOCK_MONOTONIC, USEC_INFINITY,
-                              USEC_PER_MSEC, probe_on_timer, probe);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_priority(probe->timer, SD_EVENT_PRIORITY_NORMAL + 1);
+        r = free_and_strdup(&probe->unix_path, target->unix_path);
         if (r < 0)
                 return r;
 
@@ -340,6 +380,7 @@ Probe *probe_free(Probe *probe) {
 
         probe_drop_request(probe);
         sd_event_source_disable_unref(probe->timer);
+        free(probe->unix_path);
         strv_free(probe->paths);
         strv_free(probe->headers);
         free(probe->alive);

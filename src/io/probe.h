@@ -4,10 +4,11 @@
 /*
  * Probe
  *
- * One question to a sidecar: are you alive? Asked on 127.0.0.1, then on ::1, never elsewhere; no
- * redirect is followed, no proxy used, no name resolved, no body kept. HTTP goes through libcurl's
- * multi interface on sd-event; libcurl comes in by dlopen(3) at the first HTTP probe, since linking
- * it costs 5 MiB and 5 ms that a daemon without probes need not pay.
+ * One question to a sidecar: are you alive? Asked on 127.0.0.1, then on ::1, or at a socket that
+ * has a name in the file system, never elsewhere; no redirect is followed, no proxy used, no name
+ * resolved, no body kept. HTTP goes through libcurl's multi interface on sd-event; libcurl comes in
+ * by dlopen(3) at the first HTTP probe, since linking it costs 5 MiB and 5 ms that a daemon without
+ * probes need not pay.
  */
 
 #include <stdbool.h>
@@ -30,8 +31,9 @@ DEFINE_CLEANUP(Prober, prober_free);
 typedef struct ProbeTarget {
         ProbeKind kind;
         uint16_t port;
-        char *const *paths;   /* filled in; http: asked in order as contract R2 says */
-        char *const *headers; /* filled in, "Name: value" */
+        const char *unix_path; /* filled in; instead of the port, or NULL */
+        char *const *paths;    /* filled in; http: asked in order as contract R2 says */
+        char *const *headers;  /* filled in, "Name: value" */
         const StatusRange *alive;
         size_t n_alive;
         uint64_t timeout_usec;  /* of each request */
@@ -51,9 +53,9 @@ typedef struct ProbeResult {
 typedef void (*probe_handler_t)(const ProbeResult *result, void *userdata);
 
 /*
- * -EINVAL: another kind than http or tcp, http without a path, a path without its slash, or control
- * characters in a header; -ENOTSUP: http on a machine without libcurl. Everything else is an
- * answer.
+ * -EINVAL: another kind than http or tcp, http without a path, a path without its slash, control
+ * characters in a header, or a socket's path that is relative or longer than 107 bytes; -ENOTSUP:
+ * http on a machine without libcurl. Everything else is an answer.
  */
 int probe_start(Probe **ret,
                 Prober *prober,

@@ -25,7 +25,7 @@ struct RotatedFile {
         uint64_t max_size_bytes;
         uint32_t max_files;
         int fd;
-        bool is_at_line_start;
+        bool is_at_line_start; /* of the open file */
 };
 
 int rotated_file_new(RotatedFile **ret,
@@ -43,7 +43,6 @@ int rotated_file_new(RotatedFile **ret,
                 return -ENOMEM;
 
         file->fd = -1;
-        file->is_at_line_start = true;
         file->max_size_bytes = max_size_bytes;
         file->max_files = max_files;
         r = free_and_strdup(&file->path, path);
@@ -64,10 +63,6 @@ RotatedFile *rotated_file_free(RotatedFile *file) {
         return NULL;
 }
 
-bool rotated_file_is_at_line_start(const RotatedFile *file) {
-        return file->is_at_line_start;
-}
-
 static int folders_make(const char *path) {
         char folder[PATH_MAX];
 
@@ -78,6 +73,38 @@ static int folders_make(const char *path) {
         }
 
         return 0;
+}
+
+static RotatedFilePlace place_from(const struct stat *st) {
+        return (RotatedFilePlace){ st->st_dev, st->st_ino, (uint64_t) st->st_size };
+}
+
+int rotated_file_find(const RotatedFile *file, RotatedFilePlace *ret) {
+        struct stat st;
+
+        if (lstat(file->path, &st) < 0)
+                return -errno;
+
+        *ret = place_from(&st);
+        return 0;
+}
+
+/* A former life may have ended anywhere. */
+static bool file_ends_with_newline(const RotatedFile *file, uint64_t size) {
+        _cleanup_close_ int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        char last;
+
+        return fd < 0 || pread(fd, &last, 1, (off_t) size - 1) != 1 || last == '\n';
+}
+
+bool rotated_file_is_at_line_start(const RotatedFile *file) {
+        RotatedFilePlace place;
+
+        if (file->fd >= 0)
+                return file->is_at_line_start;
+
+        return rotated_file_find(file, &place) < 0 || place.size == 0 ||
+               file_ends_with_newline(file, place.size);
 }
 
 static int file_open(RotatedFile *file) {
@@ -95,7 +122,7 @@ static int file_open(RotatedFile *file) {
 }
 
 /* Opens what is not open, or has lost its name. */
-static int file_prepare(RotatedFile *file, uint64_t *ret_size) {
+static int file_ensure_open(RotatedFile *file, RotatedFilePlace *ret_place) {
         struct stat st;
         int r;
 
@@ -108,11 +135,11 @@ static int file_prepare(RotatedFile *file, uint64_t *ret_size) {
                         return r;
                 if (fstat(file->fd, &st) < 0)
                         return -errno;
-                if (st.st_size == 0)
-                        file->is_at_line_start = true;
+                file->is_at_line_start =
+                        st.st_size == 0 || file_ends_with_newline(file, (uint64_t) st.st_size);
         }
 
-        *ret_size = (uint64_t) st.st_size;
+        *ret_place = place_from(&st);
         return 0;
 }
 
@@ -127,9 +154,15 @@ static char *file_name(const RotatedFile *file, uint32_t number, char name[stati
 
 static int file_rotate(RotatedFile *file) {
         char from[NAME_MAX_BYTES], to[NAME_MAX_BYTES];
-        uint32_t last = file->max_files > 1 ? file->max_files - 1 : 0;
+        uint32_t last = file->max_files > 1 ? file->max_files - 1 : 0, gap = 0;
 
         file->fd = safe_close(file->fd);
+
+        /* Where a former life was killed in the midst of this there is a gap, and enough room. */
+        while (gap < last && access(file_name(file, gap + 1, to), F_OK) >= 0)
+                gap++;
+        if (gap < last)
+                last = gap + 1;
 
         /*
          * A former life may have been allowed more of them. And ext4 writes a file to the disk at
@@ -173,39 +206,40 @@ n_before_rotation(const RotatedFile *file, uint64_t size, const char *bytes, siz
         return newline ? (size_t) (newline - bytes) + 1 : n_bytes;
 }
 
-static ssize_t file_write(RotatedFile *file, const char *bytes, size_t n_bytes) {
-        uint64_t size = 0;
-        ssize_t n;
+ssize_t rotated_file_prepare(RotatedFile *file,
+                             const char *bytes,
+                             size_t n_bytes,
+                             RotatedFilePlace *ret_place) {
+        RotatedFilePlace place = { 0 };
+        size_t n = 0;
         int r;
 
-        r = file_prepare(file, &size);
-        if (r < 0)
+        do {
+                r = file_ensure_open(file, &place);
+                if (r >= 0)
+                        n = n_before_rotation(file, place.size, bytes, n_bytes);
+                if (r >= 0 && n == 0)
+                        r = file_rotate(file);
+        } while (r >= 0 && n == 0);
+
+        if (r < 0) {
+                file->fd = safe_close(file->fd);
                 return r;
+        }
 
-        n_bytes = n_before_rotation(file, size, bytes, n_bytes);
-        if (n_bytes == 0)
-                return 0;
-
-        n = write(file->fd, bytes, n_bytes);
-        if (n <= 0)
-                return n < 0 ? -errno : -EIO;
-
-        file->is_at_line_start = bytes[n - 1] == '\n';
-        return n;
+        *ret_place = place;
+        return (ssize_t) n;
 }
 
 ssize_t rotated_file_write(RotatedFile *file, const char *bytes, size_t n_bytes) {
-        ssize_t n = 0;
-        int r = 0;
+        ssize_t n = write(file->fd, bytes, n_bytes);
 
-        while (n == 0 && r >= 0) {
-                n = file_write(file, bytes, n_bytes);
-                if (n == 0)
-                        r = file_rotate(file);
-        }
-        if (n > 0)
+        if (n <= 0) {
+                n = n < 0 ? -errno : -EIO;
+                file->fd = safe_close(file->fd);
                 return n;
+        }
 
-        file->fd = safe_close(file->fd);
-        return n < 0 ? n : r;
+        file->is_at_line_start = bytes[n - 1] == '\n';
+        return n;
 }

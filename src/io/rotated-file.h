@@ -25,11 +25,25 @@ int rotated_file_new(RotatedFile **ret,
 RotatedFile *rotated_file_free(RotatedFile *file);
 DEFINE_CLEANUP(RotatedFile, rotated_file_free);
 
+/* By which a later life recognizes a file, and what was added to it. */
+typedef struct RotatedFilePlace {
+        uint64_t device, inode, size;
+} RotatedFilePlace;
+
+/* What is at PATH right now; negative errno: nothing that can be looked at. */
+int rotated_file_find(const RotatedFile *file, RotatedFilePlace *ret);
+
 /*
- * Writes some of the bytes, at least one, and answers how many; what is left belongs to the next
- * call. Opens the file and makes its folders (0700) where they are not there, or not any more.
- * After an error the next call begins with opening again.
+ * Answers how many of the bytes, at least one, belong into the file that is open then, and where
+ * they come to be. Moves a full file aside; opens the file and makes its folders (0700) where they
+ * are not there, or not any more. After an error the next call begins with opening again.
  */
+ssize_t rotated_file_prepare(RotatedFile *file,
+                             const char *bytes,
+                             size_t n_bytes,
+                             RotatedFilePlace *ret_place);
+
+/* Writes what rotated_file_prepare() allowed, or some of it: at least one byte. */
 ssize_t rotated_file_write(RotatedFile *file, const char *bytes, size_t n_bytes);
 
 /* Whether what is written next begins a line. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "io/tcp.h"
 
@@ -27,22 +28,26 @@ typedef union SocketAddress {
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
+        struct sockaddr_un local;
 } SocketAddress;
 
-static socklen_t loopback_address(SocketAddress *ret, int family, uint16_t port) {
-        *ret = (SocketAddress){ 0 };
+static socklen_t target_address(SocketAddress *ret, const TcpTarget *target) {
+        *ret = (SocketAddress){ .any.sa_family = (sa_family_t) target->family };
 
-        if (family == AF_INET) {
-                ret->v4.sin_family = AF_INET;
-                ret->v4.sin_port = htons(port);
+        switch (target->family) {
+        case AF_INET:
+                ret->v4.sin_port = htons(target->port);
                 ret->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
                 return sizeof(ret->v4);
+        case AF_INET6:
+                ret->v6.sin6_port = htons(target->port);
+                ret->v6.sin6_addr = in6addr_loopback;
+                return sizeof(ret->v6);
+        default:
+                (void) strncpy(ret->local.sun_path, target->unix_path,
+                               sizeof(ret->local.sun_path) - 1);
+                return sizeof(ret->local);
         }
-
-        ret->v6.sin6_family = AF_INET6;
-        ret->v6.sin6_port = htons(port);
-        ret->v6.sin6_addr = in6addr_loopback;
-        return sizeof(ret->v6);
 }
 
 /*
@@ -83,13 +88,12 @@ static int tcp_on_failed(_unused_ sd_event_source *source, void *userdata) {
 
 int tcp_connect_start(TcpConnect **ret,
                       sd_event *event,
-                      int family,
-                      uint16_t port,
+                      const TcpTarget *target,
                       tcp_handler_t handler,
                       void *userdata) {
         _cleanup_(tcp_connect_freep) TcpConnect *connection = NULL;
         SocketAddress address;
-        socklen_t n_address = loopback_address(&address, family, port);
+        socklen_t n_address = target_address(&address, target);
         int r;
 
         connection = calloc(1, sizeof(*connection));
@@ -98,7 +102,7 @@ int tcp_connect_start(TcpConnect **ret,
 
         connection->handler = handler;
         connection->userdata = userdata;
-        connection->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        connection->fd = socket(target->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (connection->fd < 0)
                 return -errno;
 

@@ -1,53 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Tree
+ * Tree: its life, and orders
  *
- * With a cgroup, the proof of emptiness is populated 0, read at once at the main's end and then
- * whenever the kernel says that it has changed. Under a guardian the news of the main comes on
- * the guardian's pair, and the proof is the guardian's end as the keeper tells it.
+ * A tree that an earlier brain has spawned is taken up by telling its news once more, from what
+ * the keeper has kept. What comes of orders is in tree-news.c.
  */
 
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 
-#include "io/cgroup.h"
-#include "io/keeper-wire-client.h"
 #include "io/payload.h"
 #include "io/processes.h"
-#include "io/tree.h"
+#include "io/tree-news.h"
+#include "util/crashpoint.h"
 
 #define NSEC_PER_USEC 1000
 
-typedef enum TreeState {
-        TREE_EMPTY,
-        TREE_REQUESTED, /* the keeper was asked */
-        TREE_RUNNING,   /* a main process exists */
-        TREE_LEFTOVERS, /* it was reaped, what came from it may be there */
-} TreeState;
+/* It has no slot yet. */
+static int make_tree(Tree **ret, const char *name, const TreeObserver *observer, void *userdata) {
+        _cleanup_(tree_freep) Tree *tree = calloc(1, sizeof(*tree));
 
-struct Tree {
-        KeeperClient *client;
-        char *name;
-        const TreeObserver *observer;
-        void *userdata;
-        uint32_t slot;
-        TreeState state;
-        uint64_t generation;
-        pid_t main_pid;
-        int main_pidfd;
-        Cgroup *cgroup; /* NULL: none was made yet, or guardians contain */
-        sd_event_source *events_source;
-        pid_t guardian_pid; /* 0: none */
-        int guardian_fd;
-        sd_event_source *guardian_source;
-        int fork_error; /* what a guardian said that is still there itself */
-};
-
-static void on_news(const WireMessage *message, int descriptor, void *userdata);
+        if (!tree)
+                return -ENOMEM;
+        tree->observer = observer;
+        tree->userdata = userdata;
+        tree->main_pidfd = tree->guardian_fd = -1;
+        tree->name = name ? strdup(name) : NULL;
+        if (name && !tree->name)
+                return -ENOMEM;
+        *ret = TAKE_PTR(tree);
+        return 0;
+}
 
 int tree_new(Tree **ret,
              KeeperClient *client,
@@ -57,16 +43,10 @@ int tree_new(Tree **ret,
         _cleanup_(tree_freep) Tree *tree = NULL;
         int r;
 
-        tree = calloc(1, sizeof(*tree));
-        if (!tree)
-                return -ENOMEM;
-        tree->observer = observer;
-        tree->userdata = userdata;
-        tree->main_pidfd = tree->guardian_fd = -1;
-        tree->name = strdup(name);
-        if (!tree->name)
-                return -ENOMEM;
-        r = keeper_client_claim_slot(client, on_news, tree, &tree->slot);
+        r = make_tree(&tree, name, observer, userdata);
+        if (r < 0)
+                return r;
+        r = keeper_client_claim_slot(client, tree_on_news, tree, &tree->slot);
         if (r < 0)
                 return r;
         tree->client = client;
@@ -74,192 +54,184 @@ int tree_new(Tree **ret,
         return 0;
 }
 
-static void forget_cgroup(Tree *tree) {
-        tree->events_source = sd_event_source_disable_unref(tree->events_source);
-        tree->cgroup = cgroup_free(tree->cgroup);
+int tree_new_at(Tree **ret,
+                KeeperClient *client,
+                const char *name,
+                uint32_t slot,
+                const TreeObserver *observer,
+                void *userdata) {
+        _cleanup_(tree_freep) Tree *tree = NULL;
+        KeptSlot *kept;
+        int r;
+
+        r = keeper_client_find_kept_slot(client, slot, &kept);
+        if (r != -ENOENT || slot >= WIRE_SLOTS_MAX)
+                return -EBUSY;
+        r = make_tree(&tree, name, observer, userdata);
+        if (r < 0)
+                return r;
+
+        keeper_client_claim_kept_slot(client, slot, tree_on_news, tree);
+        tree->client = client;
+        tree->slot = slot;
+        *ret = TAKE_PTR(tree);
+        return 0;
 }
 
-static void forget_guardian(Tree *tree) {
-        tree->guardian_source = sd_event_source_disable_unref(tree->guardian_source);
-        tree->guardian_fd = safe_close(tree->guardian_fd);
-        tree->guardian_pid = 0;
+static void give_back(Tree *tree) {
+        tree_acknowledge(tree);
+        keeper_client_release_slot(tree->client, tree->slot);
+        CRASHPOINT("slot-released");
+        if (tree->cgroup)
+                (void) cgroup_remove(tree->cgroup);
 }
 
 Tree *tree_free(Tree *tree) {
         if (!tree)
                 return NULL;
 
-        if (tree->client)
-                keeper_client_release_slot(tree->client, tree->slot);
-        if (tree->cgroup)
-                (void) cgroup_remove(tree->cgroup);
-        forget_cgroup(tree);
-        forget_guardian(tree);
+        if (tree->client && tree->state == TREE_EMPTY)
+                give_back(tree);
+        else if (tree->client)
+                keeper_client_leave_slot(tree->client, tree->slot);
+        tree_forget_cgroup(tree);
+        tree_forget_guardian(tree);
         safe_close(tree->main_pidfd);
         free(tree->name);
         free(tree);
         return NULL;
 }
 
-/* News */
+/* Adoption */
 
-static void settle_empty(Tree *tree) {
-        if (tree->events_source)
-                (void) sd_event_source_set_enabled(tree->events_source, SD_EVENT_OFF);
-        tree->state = TREE_EMPTY;
-        tree->observer->on_emptied(tree->userdata);
+static void leaf_prefix(char ret[static NAME_MAX + 1], uint32_t slot) {
+        (void) snprintf(ret, NAME_MAX + 1, "%u-", slot);
 }
 
-static void settle_if_empty(Tree *tree) {
-        if (tree->state == TREE_LEFTOVERS && cgroup_is_populated(tree->cgroup) == 0)
-                settle_empty(tree);
+static void leaf_name(char ret[static NAME_MAX + 1], uint32_t slot, const char *name) {
+        (void) snprintf(ret, NAME_MAX + 1, "%u-%.200s", slot, name);
 }
 
-static int on_cgroup_events(_unused_ sd_event_source *source,
-                            _unused_ int fd,
-                            _unused_ uint32_t revents,
-                            void *userdata) {
-        settle_if_empty(userdata);
+/* Where a guardian contains, or nothing was ever spawned, there is none. */
+static int find_cgroup(Tree *tree, const KeeperClient *client, uint32_t slot) {
+        int trees_fd = keeper_client_trees_fd(client), r = 0;
+        char leaf[NAME_MAX + 1], prefix[NAME_MAX + 1];
+
+        if (trees_fd < 0)
+                return 0;
+        leaf_prefix(prefix, slot);
+        if (tree->name)
+                leaf_name(leaf, slot, tree->name);
+        else
+                r = cgroup_find_leaf(trees_fd, prefix, leaf);
+        if (r >= 0)
+                r = cgroup_open(&tree->cgroup, trees_fd, keeper_client_trees_cgroup(client), leaf);
+        return r == -ENOENT ? 0 : r;
+}
+
+static bool is_there(const KeptSlot *kept, uint64_t generation) {
+        return kept->entry.flags & WIRE_ENTRY_THERE && kept->entry.generation == generation;
+}
+
+static bool is_another_alive(const KeptSlot *kept, uint64_t generation) {
+        return kept->entry.flags & WIRE_ENTRY_THERE && !(kept->entry.flags & WIRE_ENTRY_ENDED) &&
+               kept->entry.generation != generation;
+}
+
+int tree_adopt(Tree **ret,
+               KeeperClient *client,
+               const char *name,
+               uint32_t slot,
+               uint64_t generation,
+               const TreeObserver *observer,
+               void *userdata) {
+        _cleanup_(tree_freep) Tree *tree = NULL;
+        KeptSlot *kept = NULL;
+        int r;
+
+        r = keeper_client_find_kept_slot(client, slot, &kept);
+        if (r < 0)
+                return r;
+        if (is_another_alive(kept, generation))
+                return -EBUSY;
+        r = make_tree(&tree, name, observer, userdata);
+        if (r < 0)
+                return r;
+        r = find_cgroup(tree, client, slot);
+        if (r < 0)
+                return r;
+
+        keeper_client_claim_kept_slot(client, slot, tree_on_news, tree);
+        tree->client = client;
+        tree->slot = slot;
+        tree->generation = generation;
+        tree->state = is_there(kept, generation) ? TREE_REQUESTED : TREE_EMPTY;
+        *ret = TAKE_PTR(tree);
         return 0;
 }
 
-/* The source is off while a main process is there: its end is told by the keeper. */
-static void watch_leftovers(Tree *tree) {
-        if (!tree->events_source)
-                (void) sd_event_add_io(keeper_client_event(tree->client), &tree->events_source,
-                                       cgroup_events_fd(tree->cgroup), EPOLLPRI, on_cgroup_events,
-                                       tree);
-        else
-                (void) sd_event_source_set_enabled(tree->events_source, SD_EVENT_ON);
-        settle_if_empty(tree);
-}
+void tree_take_kept(Tree *tree, TreeKept *ret) {
+        KeptSlot *kept = keeper_client_kept_slot(tree->client, tree->slot);
 
-static void on_forked(Tree *tree, const WireMessage *message, int *pidfd) {
-        tree->state = TREE_RUNNING;
-        tree->main_pid = message->pid;
-        tree->main_pidfd = TAKE_FD(*pidfd);
-        tree->observer->on_forked(tree->userdata, tree->main_pid);
-}
-
-static void on_fork_failed(Tree *tree, int error) {
-        tree->state = TREE_EMPTY;
-        tree->observer->on_fork_failed(tree->userdata, error);
-}
-
-static void on_main_exited(Tree *tree, int code, int status) {
-        tree->state = TREE_LEFTOVERS;
-        tree->main_pid = 0;
-        tree->main_pidfd = safe_close(tree->main_pidfd);
-        tree->observer->on_exited(tree->userdata, code, status);
-}
-
-static void on_guardian_message(Tree *tree, const WireMessage *message, int *pidfd) {
-        switch (message->kind) {
-        case WIRE_FORKED:
-                on_forked(tree, message, pidfd);
-                break;
-        case WIRE_FORK_FAILED:
-                /* Told when the guardian has ended too: only then the slot is free again. */
-                tree->fork_error = message->error;
-                break;
-        case WIRE_EXEC:
-                tree->observer->on_exec(tree->userdata, message->error);
-                break;
-        case WIRE_EXITED:
-                on_main_exited(tree, message->code, message->status);
-                break;
-        default:
-                break;
-        }
-}
-
-static int on_guardian(_unused_ sd_event_source *source,
-                       _unused_ int fd,
-                       _unused_ uint32_t revents,
-                       void *userdata) {
-        Tree *tree = userdata;
-        int fds[WIRE_FDS_MAX], r;
-        WireMessage message = { 0 };
-        size_t n_fds = 0;
-
-        while ((r = wire_receive(tree->guardian_fd, &message, fds, &n_fds)) > 0) {
-                if (message.generation == tree->generation)
-                        on_guardian_message(tree, &message, fds);
-                wire_close_fds(fds, n_fds);
-        }
-        if (r != -EAGAIN)
-                tree->guardian_source = sd_event_source_disable_unref(tree->guardian_source);
-        return 0;
-}
-
-static void start_guarded(Tree *tree, const WireMessage *message, int *pair_fd) {
-        /* A cgroup was asked for, and its tree is not born in it. */
-        if (tree->cgroup) {
-                (void) cgroup_remove(tree->cgroup);
-                forget_cgroup(tree);
-                keeper_client_drop_cgroups(tree->client);
-        }
-        tree->fork_error = 0;
-        tree->guardian_pid = message->pid;
-        tree->guardian_fd = TAKE_FD(*pair_fd);
-        (void) sd_event_add_io(keeper_client_event(tree->client), &tree->guardian_source,
-                               tree->guardian_fd, EPOLLIN, on_guardian, tree);
-}
-
-static void acknowledge(Tree *tree) {
-        WireMessage message = {
-                .kind = WIRE_ACKNOWLEDGE,
-                .slot = tree->slot,
-                .generation = tree->generation,
-        };
-
-        (void) keeper_client_send(tree->client, &message, NULL, 0);
-}
-
-/* All that it had to say is in its pair, and is told before its end is taken for the proof. */
-static void on_guardian_end(Tree *tree) {
-        (void) on_guardian(NULL, -1, 0, tree);
-        forget_guardian(tree);
-        acknowledge(tree);
-        if (tree->state == TREE_RUNNING)
-                on_main_exited(tree, 0, 0);
-        if (tree->state == TREE_REQUESTED)
-                on_fork_failed(tree, tree->fork_error > 0 ? tree->fork_error : EIO);
-        else
-                settle_empty(tree);
-}
-
-static void on_news(const WireMessage *message, int descriptor, void *userdata) {
-        _cleanup_close_ int fd = descriptor;
-        Tree *tree = userdata;
-
-        if (message->generation != tree->generation || tree->state == TREE_EMPTY)
+        *ret = (TreeKept){ -1, -1, -1 };
+        if (!kept)
                 return;
-        switch (message->kind) {
-        case WIRE_FORKED:
-                on_forked(tree, message, &fd);
-                break;
-        case WIRE_GUARDIAN:
-                start_guarded(tree, message, &fd);
-                break;
-        case WIRE_FORK_FAILED:
-                on_fork_failed(tree, message->error);
-                break;
-        case WIRE_EXEC:
-                tree->observer->on_exec(tree->userdata, message->error);
-                break;
-        case WIRE_EXITED:
-                if (tree->guardian_pid != 0) {
-                        on_guardian_end(tree);
-                        break;
-                }
-                on_main_exited(tree, message->code, message->status);
-                acknowledge(tree);
-                watch_leftovers(tree);
-                break;
-        default:
-                break;
+        ret->memory_fd = TAKE_FD(kept->memory_fd);
+        if (is_there(kept, tree->generation)) {
+                ret->stdout_fd = TAKE_FD(kept->stdout_fd);
+                ret->stderr_fd = TAKE_FD(kept->stderr_fd);
         }
+}
+
+/* A later one was wanted, so the end of that one has been taken. */
+static void forget_former(Tree *tree, const KeptSlot *kept) {
+        if (!(kept->entry.flags & WIRE_ENTRY_THERE))
+                return;
+        tree->generation = kept->entry.generation;
+        tree->owes_acknowledge = true;
+        tree_acknowledge(tree);
+}
+
+static void resume_news(Tree *tree, KeptSlot *kept) {
+        WireMessage message = kept->entry, resend = { .kind = WIRE_RESEND, .slot = tree->slot };
+        bool is_guarded = kept->entry.flags & WIRE_ENTRY_GUARDED;
+
+        message.kind = is_guarded ? WIRE_GUARDIAN : WIRE_FORKED;
+        tree_on_news(&message, TAKE_FD(kept->main_fd), tree);
+        if (is_guarded)
+                (void) wire_send(tree->guardian_fd, &resend, NULL, 0);
+        if (kept->entry.flags & WIRE_ENTRY_EXEC) {
+                message.kind = WIRE_EXEC;
+                tree_on_news(&message, -1, tree);
+        }
+        if (kept->entry.flags & WIRE_ENTRY_ENDED) {
+                message.kind = WIRE_EXITED;
+                tree_on_news(&message, -1, tree);
+        }
+}
+
+int tree_resume(Tree *tree) {
+        _cleanup_(kept_slot_freep) KeptSlot *kept =
+                keeper_client_take_kept_slot(tree->client, tree->slot);
+
+        if (!kept)
+                return 0;
+        if (!is_there(kept, tree->generation)) {
+                forget_former(tree, kept);
+                return 0;
+        }
+        resume_news(tree, kept);
+        return 1;
+}
+
+uint32_t tree_slot(const Tree *tree) {
+        return tree->slot;
+}
+
+int tree_keep_memory(Tree *tree, int memory_fd) {
+        WireMessage message = { .kind = WIRE_KEEP_MEMORY, .slot = tree->slot };
+
+        return keeper_client_send(tree->client, &message, &memory_fd, 1);
 }
 
 /* Orders */
@@ -268,16 +240,16 @@ static int prepare_cgroup(Tree *tree) {
         char leaf[NAME_MAX + 1];
         int r;
 
-        if (keeper_client_trees_fd(tree->client) < 0 ||
+        if (!keeper_client_uses_cgroups(tree->client) ||
             (tree->cgroup && cgroup_is_pristine(tree->cgroup)))
                 return 0;
         if (tree->cgroup) {
                 r = cgroup_remove(tree->cgroup);
                 if (r < 0)
                         return r;
-                forget_cgroup(tree);
+                tree_forget_cgroup(tree);
         }
-        (void) snprintf(leaf, sizeof(leaf), "%u-%.200s", tree->slot, tree->name);
+        leaf_name(leaf, tree->slot, tree->name);
         return cgroup_new(&tree->cgroup, keeper_client_trees_fd(tree->client),
                           keeper_client_trees_cgroup(tree->client), leaf);
 }
@@ -299,6 +271,7 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
         r = prepare_cgroup(tree);
         if (r < 0)
                 return r;
+        CRASHPOINT("leaf-made");
         r = payload_new(spec, &payload_fd);
         if (r < 0)
                 return r;
@@ -314,9 +287,19 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
                 message.flags |= WIRE_SPAWN_CGROUP;
                 fds[n_fds++] = cgroup_fd(tree->cgroup);
         }
+        if (spec->kept_stdout_fd >= 0 && spec->kept_stderr_fd >= 0 &&
+            keeper_client_has_table(tree->client)) {
+                message.flags |= WIRE_SPAWN_KEEP;
+                fds[n_fds++] = spec->kept_stdout_fd;
+                fds[n_fds++] = spec->kept_stderr_fd;
+        }
+        /* The order says it too, but not to a keeper of version 1. */
+        if (!keeper_client_has_table(tree->client))
+                tree_acknowledge(tree);
         r = keeper_client_send(tree->client, &message, fds, n_fds);
         if (r < 0)
                 return r;
+        tree->owes_acknowledge = false;
         tree->generation = spec->generation;
         tree->state = TREE_REQUESTED;
         if (tree->cgroup)
@@ -324,7 +307,17 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
         return 0;
 }
 
+/* A guardian that was adopted tells of its main a moment later: the signal waits for that. */
+static bool is_awaited(const Tree *tree) {
+        return tree->guardian_pid != 0 && tree->state == TREE_REQUESTED;
+}
+
 int tree_signal_main(Tree *tree, int signal) {
+        if (is_awaited(tree)) {
+                tree->awaited_signal = signal;
+                return 0;
+        }
+
         return tree->main_pidfd < 0 ? -ESRCH : pidfd_signal_and_continue(tree->main_pidfd, signal);
 }
 

@@ -28,11 +28,16 @@ typedef struct SpawnSpec {
         int stdin_fd;                  /* -1: /dev/null */
         int stdout_fd;
         int stderr_fd;
+        int kept_stdout_fd; /* their reading ends, which the keeper keeps for the next brain */
+        int kept_stderr_fd;
 } SpawnSpec;
 
-/* News, each at most once a generation, in this order, always from the event loop. */
+/*
+ * News, each at most once a generation, in this order, from the event loop or tree_resume(). No
+ * Tree is to be freed from within.
+ */
 typedef struct TreeObserver {
-        /* A main process exists; its exec is still under way. */
+        /* A main process exists; its exec is still under way. pid 0: it has ended since. */
         void (*on_forked)(void *userdata, pid_t pid);
         /* There is none: clone failed with error (positive errno). Nothing else will follow. */
         void (*on_fork_failed)(void *userdata, int error);
@@ -40,7 +45,10 @@ typedef struct TreeObserver {
         void (*on_exec)(void *userdata, int error);
         /* The main process was reaped; code and status as in siginfo_t, code 0: not known. */
         void (*on_exited)(void *userdata, int code, int status);
-        /* Nothing of the tree is left: proven. Only after on_exited, maybe in the same turn. */
+        /*
+         * Nothing of the tree is left: proven. Only after on_exited, maybe in the same turn. When
+         * this returns the keeper forgets the generation: no later brain is told of it.
+         */
         void (*on_emptied)(void *userdata);
 } TreeObserver;
 
@@ -51,7 +59,55 @@ int tree_new(Tree **ret,
              const char *name,
              const TreeObserver *observer,
              void *userdata);
-/* Only of an empty tree, or when the daemon ends; gives the slot and the cgroup back. */
+
+/*
+ * Takes up the slot that an earlier brain had for this sidecar, with whatever of this generation
+ * is there. Nothing is told before tree_resume(). -ENOENT: the keeper has nothing of that slot,
+ * -EBUSY: it is somebody else's, or another generation is in it; then there is no Tree. name: NULL
+ * where nobody knows it; nothing can be spawned then.
+ */
+int tree_adopt(Tree **ret,
+               KeeperClient *client,
+               const char *name,
+               uint32_t slot,
+               uint64_t generation,
+               const TreeObserver *observer,
+               void *userdata);
+
+/* Before all others are made: a new one in a slot that the keeper has nothing of. -EBUSY. */
+int tree_new_at(Tree **ret,
+                KeeperClient *client,
+                const char *name,
+                uint32_t slot,
+                const TreeObserver *observer,
+                void *userdata);
+
+/* What was kept with it, the caller's now; -1: none. Before tree_resume(). */
+typedef struct TreeKept {
+        int stdout_fd;
+        int stderr_fd;
+        int memory_fd;
+} TreeKept;
+void tree_take_kept(Tree *tree, TreeKept *ret);
+
+/*
+ * Tells the observer all that is known of the generation by now, from the beginning and in the
+ * usual order, whether or not it was told to an earlier brain. 0: the keeper never heard of this
+ * generation, or has forgotten it (its end was acknowledged), and nothing is told; else 1. News
+ * of what a guardian has comes later, from the loop.
+ */
+int tree_resume(Tree *tree);
+
+/* The place by which an adoption finds it. */
+uint32_t tree_slot(const Tree *tree);
+
+/* The memory of its output, which the keeper keeps from now on; borrowed. */
+int tree_keep_memory(Tree *tree, int memory_fd);
+
+/*
+ * Of an empty tree; gives the slot and the cgroup back. Or when the daemon ends: what is in there
+ * stays, for the next brain.
+ */
 Tree *tree_free(Tree *tree);
 DEFINE_CLEANUP(Tree, tree_free);
 

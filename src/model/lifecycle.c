@@ -22,6 +22,7 @@
 #define KILL_PAUSE_MAX_USEC (50 * USEC_PER_MSEC)
 #define UNKILLABLE_AFTER_USEC (10 * USEC_PER_SEC)
 #define UNKILLABLE_PAUSE_USEC (1 * USEC_PER_SEC)
+#define NO_PROCESS_PAUSE_USEC (100 * USEC_PER_MSEC)
 
 void lifecycle_init(Lifecycle *l, const SidecarSpec *spec, uint64_t first_generation) {
         *l = (Lifecycle){
@@ -31,6 +32,12 @@ void lifecycle_init(Lifecycle *l, const SidecarSpec *spec, uint64_t first_genera
                 .sub_state = SUB_STATE_INACTIVE,
                 .cause = { .exit_code = -1 },
         };
+}
+
+void lifecycle_on_adopted(Lifecycle *l, const SidecarSpec *spec, uint64_t now) {
+        l->spec = spec;
+        l->probing = false;
+        l->probe_at = now;
 }
 
 static bool has_probe(const Lifecycle *l) {
@@ -385,6 +392,20 @@ void lifecycle_on_empty(Lifecycle *l) {
                 l->failed = false;
 }
 
+void lifecycle_on_never_spawned(Lifecycle *l) {
+        bool was_stopping = is_ending(l) && l->sub_state == SUB_STATE_STOPPING;
+
+        if (l->process != PROCESS_REQUESTED)
+                return;
+
+        l->process = PROCESS_GONE;
+        lifecycle_on_empty(l);
+
+        /* Whoever asked for its end may have been promised a later one, and waits for that. */
+        if (!was_stopping)
+                l->next_generation = l->generation;
+}
+
 static bool is_late(const Lifecycle *l, uint64_t now) {
         bool starting = l->process == PROCESS_FORKED || l->process == PROCESS_RUNNING;
 
@@ -429,6 +450,10 @@ void lifecycle_on_spawn_failed(
 
         if (!was_ending)
                 fail(l, cause, verdict, now, roll);
+
+        /* With a delay of 0 it would be tried again in the same turn, and again. */
+        if (l->backoff && l->process == PROCESS_NONE && l->retry_at < now + NO_PROCESS_PAUSE_USEC)
+                l->retry_at = now + NO_PROCESS_PAUSE_USEC;
 }
 
 void lifecycle_did_announce(Lifecycle *l, const Step *step) {

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "model/manifest.h"
+#include "model/record.h"
 #include "model/status.h"
 
 /* What is wanted. */
@@ -126,6 +127,20 @@ typedef struct Step {
 
 /* first_generation: the number that the first start gets; not 0. */
 void lifecycle_init(Lifecycle *l, const SidecarSpec *spec, uint64_t first_generation);
+
+/* Of a Lifecycle, less `spec` and what lifecycle_on_adopted() sets. */
+extern const RecordField lifecycle_fields[];
+
+/*
+ * These facts were another brain's, who died; spec is again what their spec was. What was under
+ * way in that brain alone, a probe, is not any more.
+ */
+void lifecycle_on_adopted(Lifecycle *l, const SidecarSpec *spec, uint64_t now);
+/*
+ * ... who died before its order to spawn had reached anybody, or before it heard that nothing came
+ * of it: the same generation is spawned again, unless somebody was promised a later one.
+ */
+void lifecycle_on_never_spawned(Lifecycle *l);
 
 Step lifecycle_next(const Lifecycle *l, uint64_t now);
 

@@ -6,17 +6,15 @@
  *
  * The newest lines of one sidecar, in 256 KiB that are taken as they fill (contract G1, G2).
  * Lines are stored as bytes, whatever they are; the oldest go first, and every line has a number
- * by which a reader can tell what it missed.
+ * by which a reader can tell what it missed. It lies in a LogStore, and so outlives us.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/log-store.h"
 #include "util/macro.h"
-
-#define LOG_RING_BYTES (256u * 1024u)
-#define LOG_LINE_BYTES_MAX (8u * 1024u)
 
 typedef enum LogStream {
         LOG_STDOUT,
@@ -41,24 +39,51 @@ typedef struct LogLine {
 
 typedef struct LogRing LogRing;
 
-/* first_number: what the first line is counted as. */
+/* first_number: what the first line is counted as. It has no memory yet, and holds no line. */
 int log_ring_new(LogRing **ret, uint64_t first_number);
 LogRing *log_ring_free(LogRing *ring);
 DEFINE_CLEANUP(LogRing, log_ring_free);
 
+/* Goes on in that memory, which is zero; borrowed. */
+void log_ring_begin(LogRing *ring, const LogStore *store);
 /*
- * Bytes of a stream as they were read, in pieces of any size; a line ends at "\n" (a "\r" before
- * it goes too), and a very long one at LOG_LINE_BYTES_MAX. What follows the last newline waits.
+ * Goes on in a memory that another brain left at any instant; borrowed. Numbers are those that it
+ * had. -EBADMSG: it was not written by this version, or has been damaged, and is not used.
  */
-void log_ring_write(LogRing *ring,
-                    LogStream stream,
-                    uint64_t generation,
-                    uint64_t realtime_usec,
-                    const char *bytes,
-                    size_t n_bytes);
+int log_ring_resume(LogRing *ring, const LogStore *store);
+/* The memory goes: no line is left. */
+void log_ring_end(LogRing *ring);
+
+/* Where bytes come from. */
+typedef struct LogOrigin {
+        LogStream stream;
+        uint64_t generation;
+        uint64_t realtime_usec;
+} LogOrigin;
+
+/* What one read, or one flush, takes up at most besides the bytes that are read. */
+#define LOG_RING_COPY_BYTES_MAX (2u * LOG_LINE_BYTES_MAX)
+
+/*
+ * Answers where exactly n_bytes (not 0, and at most half of the ring) are to be read to. Between
+ * this and log_ring_take() all of them must come at once or none: the next brain looks whether
+ * the nonce, which no other read had, is still where their last bytes belong.
+ */
+char *log_ring_prepare(LogRing *ring, const LogOrigin *origin, size_t n_bytes, uint64_t nonce);
+/*
+ * They came, in pieces of any size; a line ends at "\n" (a "\r" before it goes too), and a very
+ * long one at LOG_LINE_BYTES_MAX. What follows the last newline waits. 0: none came.
+ */
+void log_ring_take(LogRing *ring, size_t n_bytes);
 
 /* The stream has ended: what waits becomes a line. */
-void log_ring_flush(LogRing *ring, LogStream stream, uint64_t generation, uint64_t realtime_usec);
+void log_ring_flush(LogRing *ring, const LogOrigin *origin);
+/* What waits at that place, of LOG_STORE_OPEN_LINES; false: nothing. */
+bool log_ring_get_waiting(const LogRing *ring, size_t place, LogOrigin *ret);
+
+LogExtent log_ring_extent(const LogRing *ring);
+/* What is a ring behind that position is not, or soon will not be, what it was. */
+uint64_t log_ring_reserved(const LogRing *ring);
 
 /* Number of the oldest line there is, and of the next one to come: equal where there is none. */
 uint64_t log_ring_first(const LogRing *ring);

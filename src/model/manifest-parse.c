@@ -140,6 +140,7 @@ static int spec_new(SidecarSpec **ret, const Reader *reader, const char *name) {
 
         *spec = reader->base;
         spec->n_ref = 1;
+        spec->source = manifest_source_ref(reader->manifest->source);
         table_fill(&sidecar_table, spec);
         if (free_and_strdup(&spec->app_id, reader->manifest->id) < 0 ||
             free_and_strdup(&spec->name, name) < 0 || free_and_strdup(&spec->description, "") < 0 ||
@@ -368,6 +369,23 @@ scan(JsonScan *ret, const char *path, const char *text, size_t n_bytes, Manifest
         return r;
 }
 
+static ManifestSource *source_new(const char *path, const char *text, size_t n_bytes) {
+        _cleanup_(manifest_source_unrefp) ManifestSource *source = calloc(1, sizeof(*source));
+
+        if (!source)
+                return NULL;
+        source->n_ref = 1;
+        source->path = strdup(path);
+        source->text = malloc(n_bytes + 1);
+        if (!source->path || !source->text)
+                return NULL;
+
+        memcpy(source->text, text, n_bytes);
+        source->text[n_bytes] = '\0';
+        source->n_bytes = n_bytes;
+        return TAKE_PTR(source);
+}
+
 int manifest_parse(Manifest **ret,
                    const char *path,
                    const char *text,
@@ -385,7 +403,10 @@ int manifest_parse(Manifest **ret,
 
         manifest = calloc(1, sizeof(*manifest));
         folder = slash == path ? strdup("/") : strndup(path, (size_t) (slash - path));
-        if (!manifest || !folder || free_and_strdup(&manifest->path, path) < 0)
+        if (!manifest || !folder)
+                return -ENOMEM;
+        manifest->source = source_new(path, text, n_bytes);
+        if (!manifest->source)
                 return -ENOMEM;
 
         r = scan(&lines, path, text, n_bytes, ret_error);

@@ -11,6 +11,21 @@
 #include "model/manifest.h"
 #include "util/strv.h"
 
+ManifestSource *manifest_source_ref(ManifestSource *source) {
+        source->n_ref++;
+        return source;
+}
+
+ManifestSource *manifest_source_unref(ManifestSource *source) {
+        if (!source || --source->n_ref > 0)
+                return NULL;
+
+        free(source->path);
+        free(source->text);
+        free(source);
+        return NULL;
+}
+
 SidecarSpec *sidecar_spec_ref(SidecarSpec *spec) {
         spec->n_ref++;
         return spec;
@@ -45,6 +60,7 @@ SidecarSpec *sidecar_spec_unref(SidecarSpec *spec) {
         free(spec->base_dir);
         free(spec->manifest_dir);
         free(spec->effective_json);
+        manifest_source_unref(spec->source);
         free(spec);
         return NULL;
 }
@@ -95,7 +111,7 @@ Manifest *manifest_free(Manifest *manifest) {
                 mode_spec_done(&manifest->modes[i]);
         free(manifest->modes);
         free(manifest->default_mode);
-        free(manifest->path);
+        manifest_source_unref(manifest->source);
         free(manifest->id);
         free(manifest->name);
         free(manifest);

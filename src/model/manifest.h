@@ -87,10 +87,25 @@ typedef struct Dependency {
         DependencyCondition condition;
 } Dependency;
 
+/* The text that a manifest was read from: whoever has to read it again needs no file. */
+typedef struct ManifestSource {
+        unsigned n_ref;
+        char *path; /* as given to manifest_parse() */
+        char *text;
+        size_t n_bytes;
+        uint64_t number; /* by which records refer to it; 0: none does. Core's, as is the next */
+        uint64_t recorded_in; /* the ledger that has it */
+} ManifestSource;
+
+ManifestSource *manifest_source_ref(ManifestSource *source);
+ManifestSource *manifest_source_unref(ManifestSource *source);
+DEFINE_CLEANUP(ManifestSource, manifest_source_unref);
+
 typedef struct SidecarSpec SidecarSpec;
 
 struct SidecarSpec {
         unsigned n_ref;
+        ManifestSource *source;
 
         char *app_id;
         char *name;
@@ -143,7 +158,7 @@ typedef struct ModeSpec {
 } ModeSpec;
 
 typedef struct Manifest {
-        char *path; /* as given to manifest_parse() */
+        ManifestSource *source;
         char *id;
         char *name;             /* for people; the id where the file has none */
         SidecarSpec **sidecars; /* sorted by name; NULL-terminated */

@@ -60,8 +60,8 @@ static inline int cgroup_dir_event(int events_fd, const char *key) {
         return !at ? -ENODATA : at[strlen(key)] == ' ' && at[strlen(key) + 1] == '1';
 }
 
-/* 0: it bears mark, or could not be marked at all; -EPERM: it is somebody else's. */
-static inline int cgroup_dir_check_mark(int dir_fd, const char *mark) {
+/* 1: it bears mark; 0: it bears none; -EPERM: it bears another, so it is somebody else's. */
+static inline int cgroup_dir_has_mark(int dir_fd, const char *mark) {
         char found[CGROUP_MARK_MAX], path[32];
         ssize_t n;
 
@@ -70,7 +70,14 @@ static inline int cgroup_dir_check_mark(int dir_fd, const char *mark) {
         n = syscall(SYS_getxattr, path, CGROUP_MARK_XATTR, found, sizeof(found));
         if (n < 0)
                 return errno == ENODATA || errno == EOPNOTSUPP ? 0 : -errno;
-        return (size_t) n == strlen(mark) && memcmp(found, mark, (size_t) n) == 0 ? 0 : -EPERM;
+        return (size_t) n == strlen(mark) && memcmp(found, mark, (size_t) n) == 0 ? 1 : -EPERM;
+}
+
+/* 0: it bears mark, or could not be marked at all; -EPERM: it is somebody else's. */
+static inline int cgroup_dir_check_mark(int dir_fd, const char *mark) {
+        int r = cgroup_dir_has_mark(dir_fd, mark);
+
+        return r < 0 ? r : 0;
 }
 
 /* Marks as far as the kernel lets us: user xattrs on cgroups are there since 5.7. */

@@ -111,6 +111,10 @@ static void on_lines(uint64_t first_number, void *userdata) {
         reader->n_calls++;
 }
 
+static void on_memory(int memory_fd, void *userdata) {
+        (void) memory_fd, (void) userdata;
+}
+
 static void on_room(void *userdata) {
         Reader *reader = userdata;
 
@@ -137,26 +141,26 @@ static void run_output(const Bench *bench) {
         _cleanup_(log_ring_freep) LogRing *ring = NULL;
         _cleanup_(output_freep) Output *output = NULL;
         Reader reader = { 0 };
+        OutputEnds ends;
         sd_event *event;
         size_t room;
-        int out, err;
         pid_t pid;
 
         if (sd_event_new(&event) < 0 || log_ring_new(&ring, 0) < 0 ||
             log_writer_new(&writer, event) < 0 ||
             log_file_new(&file, writer, &spec, on_room, on_state, &reader) < 0 ||
-            output_new(&output, event, ring, file, on_lines, &reader) < 0 ||
-            output_open(output, 1, &out, &err) < 0)
+            output_new(&output, event, ring, file, on_lines, on_memory, &reader) < 0 ||
+            output_open(output, 1, &ends) < 0)
                 fail("output");
         reader.output = output;
-        room = log_file_room(file);
+        room = log_file_room(file, 0);
 
-        pid = start_writer(bench, out);
-        (void) close(err);
+        pid = start_writer(bench, ends.stdout_fd);
+        (void) close(ends.stderr_fd);
         if (sd_event_add_child(event, NULL, pid, WEXITED, on_exit_of_writer, &reader) < 0 ||
             sd_event_loop(event) < 0)
                 fail("event loop");
-        while (log_file_room(file) < room)
+        while (log_file_room(file, 0) < room)
                 (void) usleep(100);
 
         output = output_free(output);

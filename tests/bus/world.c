@@ -70,6 +70,12 @@ char *world_read_file(const World *w, const char *name) {
         return TAKE_PTR(text);
 }
 
+bool world_has_file(const World *w, const char *name) {
+        _cleanup_free_ char *path = format_text("%s/%s", w->dir, name);
+
+        return access(path, F_OK) == 0;
+}
+
 /* Manifests in C strings would be a thicket of backslashes; so they have ' for ". */
 static char *expand(const World *w, const char *text) {
         const struct {
@@ -170,7 +176,11 @@ static void write_bus_config(const World *w, const char *name) {
                 "<listen>%s</listen><listen>%s</listen><servicedir>%s/services</servicedir>"
                 "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>"
                 "<allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>"
-                "</policy></busconfig>",
+                "</policy>"
+                /* As in the session.conf of every distribution. */
+                "<limit name=\"max_incoming_bytes\">1000000000</limit>"
+                "<limit name=\"max_outgoing_bytes\">1000000000</limit>"
+                "<limit name=\"max_message_size\">1000000000</limit></busconfig>",
                 w->bus_address, w->open_address, w->dir);
 
         world_write_file(w, name, 0644, text);
@@ -235,6 +245,20 @@ World *world_new(void) {
         return world_new_at(dir, "bus");
 }
 
+void world_restart_bus(World *w) {
+        const char *socket = strrchr(w->bus_address, '/') + 1;
+        _cleanup_free_ char *config = format_text("%s.conf", socket);
+
+        process_signal(w->bus_daemon.pidfd, SIGKILL);
+        (void) process_reap(&w->bus_daemon);
+        w->bus = sd_bus_close_unref(w->bus);
+        w->owner[0] = '\0';
+        (void) unlink(strchr(w->bus_address, '=') + 1);
+        (void) unlink(strchr(w->open_address, '=') + 1);
+        start_bus(w, config);
+        connect_client(w);
+}
+
 World *world_new_beside(const World *first) {
         World *w = world_new_at(first->dir, "second-bus");
 
@@ -270,7 +294,7 @@ static void note_cgroup(World *w) {
         _cleanup_free_ char *own = process_cgroup(getpid());
 
         free(w->cgroup);
-        w->cgroup = process_cgroup(world_brain(w));
+        w->cgroup = process_cgroup(w->keeper.pid);
         if (own && w->cgroup && streq(own, w->cgroup)) {
                 free(w->cgroup);
                 w->cgroup = NULL;

@@ -4,8 +4,8 @@
  * hostile-http [ADDRESS]
  *
  * An HTTP server that misbehaves in the way that the path of the request names, each connection in
- * a process of its own. It says its port on stdout, and then, a line each, what a test may want to
- * wait for.
+ * a process of its own. An address with a slash is a socket's path. It says its port on stdout, and
+ * then, a line each, what a test may want to wait for.
  */
 
 #include <arpa/inet.h>
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include "util/macro.h"
@@ -173,6 +174,16 @@ static void serve_header(int fd) {
         (void) send_text(fd, answer);
 }
 
+/* A test may look away in the meantime. */
+static void serve_later(int fd) {
+        const struct timespec pause = { .tv_nsec = 200 * 1000 * 1000 };
+
+        say("asked");
+        (void) nanosleep(&pause, NULL);
+        (void) send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        say("answered");
+}
+
 /* From before the answer on nobody listens any more: shutdown(2) acts on the socket itself, which
  * the parent shares. */
 static void serve_last(int fd) {
@@ -206,6 +217,7 @@ static const struct {
         { "/short-length ", serve_short_length },
         { "/bad-length ", serve_bad_length },
         { "/header ", serve_header },
+        { "/later ", serve_later },
         { "/last ", serve_last },
 };
 
@@ -227,14 +239,29 @@ static void serve(int fd) {
                         modes[i].serve(fd);
 }
 
+static int listen_on_path(const char *path) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        (void) strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+        if (fd < 0 || bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 ||
+            listen(fd, 128) < 0)
+                return -errno;
+
+        return fd;
+}
+
 static int listen_on(const char *text) {
         struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
         struct sockaddr_in v4 = { .sin_family = AF_INET };
         bool is_v6 = inet_pton(AF_INET6, text, &v6.sin6_addr) == 1;
         const struct sockaddr *address = is_v6 ? (const void *) &v6 : (const void *) &v4;
         socklen_t n = is_v6 ? sizeof(v6) : sizeof(v4);
-        int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd;
 
+        if (strchr(text, '/'))
+                return listen_on_path(text);
+        fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (!is_v6 && inet_pton(AF_INET, text, &v4.sin_addr) != 1)
                 return -EINVAL;
         if (fd < 0 || bind(fd, address, n) < 0 || listen(fd, 128) < 0)

@@ -31,8 +31,9 @@ def parent_of(pid):
 
 
 class Session:
-    def __init__(self, sidecard_init):
+    def __init__(self, sidecard_init, log=None):
         self.sidecard_init = sidecard_init
+        self.log = log  # where bus and daemon complain; None: where the test does
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="sidecard-clients-"))
         self.env = {**os.environ, "HOME": str(self.home), "TMPDIR": str(self.home)}
         for name in "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME":
@@ -48,13 +49,13 @@ class Session:
         services = self.home / "share/dbus-1/services"
         services.mkdir(parents=True)
         wrapper = self.home / "start-daemon"
-        wrapper.write_text(f"#!/bin/sh\n{self.sidecard_init}\necho $? >{self.status}\n")
+        wrapper.write_text(f"#!/bin/sh\n{self.sidecard_init}\nr=$?\necho $r >{self.status}\nexit $r\n")
         wrapper.chmod(0o755)
         (services / f"{NAME}.service").write_text(f"[D-BUS Service]\nName={NAME}\nExec={wrapper}\n")
         self.bus = subprocess.Popen(
             ["dbus-daemon", "--session", f"--address={self.env['DBUS_SESSION_BUS_ADDRESS']}",
              "--nofork", "--print-address"],
-            env=self.env, stdout=subprocess.PIPE, preexec_fn=die_with_parent,
+            env=self.env, stdout=subprocess.PIPE, stderr=self.log, preexec_fn=die_with_parent,
         )
         self.bus.stdout.readline()
         return self

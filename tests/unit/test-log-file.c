@@ -3,35 +3,22 @@
 #include <sched.h>
 #include <sys/mount.h>
 
-#include "log-harness.h"
-
-#define LOG_FILE_ROOM (256u * 1024u)
-
-static char found[8 * 1024 * 1024];
-static size_t n_written; /* of numbered lines, to the file */
-
-static unsigned n_rooms;
-
-static void on_room(void *userdata) {
-        (void) userdata;
-        n_rooms++;
-}
+#include "io/log-writer.h"
+#include "ring-harness.h"
 
 /* Hands over what fits of that many more bytes of numbered lines, and answers what did not. */
 static size_t write_numbered(size_t n) {
         while (n > 0) {
-                static char text[4096];
-                size_t piece = n < sizeof(text) ? n : sizeof(text), n_taken;
+                size_t room = log_file_room(file, LAST_WORDS_BYTES), piece = n < 4096 ? n : 4096;
 
-                numbered_fill(text, n_written, piece);
-                n_taken = log_file_write(file, text, piece);
-                n_written += n_taken;
-                n -= n_taken;
-                if (n_taken < piece)
-                        return n;
+                if (room == 0)
+                        break;
+                piece = piece < room ? piece : room;
+                put_numbered(piece);
+                n -= piece;
         }
 
-        return 0;
+        return n;
 }
 
 static void write_all_numbered(size_t n) {
@@ -39,52 +26,12 @@ static void write_all_numbered(size_t n) {
                 turn();
 }
 
-static void wait_for_size(size_t size) {
-        while (read_file(path, found, sizeof(found)) < size)
-                turn();
-}
-
-static void wait_until_written(void) {
-        while (log_file_room(file) < LOG_FILE_ROOM)
-                turn();
-}
-
-static void finish(void) {
-        wait_until_written();
-        file = log_file_free(file);
-        writer = log_writer_free(writer);
-}
-
-/* NAME.log.N ... NAME.log.1, NAME.log; answers all of it, and how many files there were. */
-static size_t read_rotated(uint64_t max_size_bytes, unsigned *ret_n_files) {
-        size_t n = 0;
-
-        *ret_n_files = 0;
-        for (int i = 100; i >= 0; i--) {
-                char name[160];
-                size_t got;
-
-                (void) snprintf(name, sizeof(name), i > 0 ? "%s.%d" : "%s", path, i);
-                if (access(name, F_OK) < 0)
-                        continue;
-                got = read_file(name, found + n, sizeof(found) - n);
-                if (i > 0)
-                        ck_assert_int_eq(found[n + got - 1], '\n');
-                ck_assert_uint_le(got, max_size_bytes);
-                n += got;
-                (*ret_n_files)++;
-        }
-
-        return n;
-}
-
 START_TEST(what_is_written_before_the_end_is_in_the_file) {
         struct stat st;
 
-        open_file(1 << 20, 5, on_room, NULL);
-        ck_assert_uint_eq(write_numbered(100000), 0);
-        file = log_file_free(file);
-        writer = log_writer_free(writer);
+        open_followed_file(1 << 20, 5);
+        write_all_numbered(100000);
+        finish();
 
         ck_assert_uint_eq(read_file(path, found, sizeof(found)), 100000);
         ck_assert_int_eq(reckon(found, 100000, numbered_byte, 100000), 0);
@@ -100,7 +47,7 @@ START_TEST(a_full_file_is_moved_aside_at_the_end_of_a_line) {
         unsigned n_files;
         size_t n;
 
-        open_file(100003, 99, on_room, NULL);
+        open_followed_file(100003, 99);
         write_all_numbered(2000000);
         finish();
 
@@ -117,7 +64,7 @@ START_TEST(only_so_many_files_are_kept_and_they_are_the_newest) {
 
         run_shell("mkdir -p %s/log/app", folder);
         run_shell("echo old > %s/log/app/name.log.3; ", folder);
-        open_file(50000, 3, on_room, NULL);
+        open_followed_file(50000, 3);
         write_all_numbered(1000000);
         finish();
 
@@ -133,7 +80,7 @@ START_TEST(a_single_file_begins_anew) {
         unsigned n_files;
         size_t n;
 
-        open_file(50000, 1, on_room, NULL);
+        open_followed_file(50000, 1);
         write_all_numbered(170000);
         finish();
 
@@ -148,8 +95,8 @@ START_TEST(a_line_without_end_cannot_make_a_file_without_end) {
         struct stat st;
 
         memset(text, 'x', sizeof(text));
-        open_file(20000, 9, on_room, NULL);
-        ck_assert_uint_eq(log_file_write(file, text, sizeof(text)), sizeof(text));
+        open_followed_file(20000, 9);
+        put(text, sizeof(text));
         finish();
 
         ck_assert_int_eq(stat(path, &st), 0);
@@ -159,11 +106,13 @@ START_TEST(a_line_without_end_cannot_make_a_file_without_end) {
 END_TEST
 
 START_TEST(a_former_life_is_appended_to) {
-        open_file(1 << 20, 5, on_room, NULL);
+        open_followed_file(1 << 20, 5);
         ck_assert_uint_eq(write_numbered(800), 0);
         finish();
         ck_assert_int_eq(log_writer_new(&writer, event), 0);
-        open_file(1 << 20, 5, on_room, NULL);
+        drop_ring();
+        make_ring();
+        open_followed_file(1 << 20, 5);
         ck_assert_uint_eq(write_numbered(800), 0);
         finish();
 
@@ -173,12 +122,12 @@ START_TEST(a_former_life_is_appended_to) {
 END_TEST
 
 START_TEST(a_removed_file_and_its_folders_are_made_again) {
-        open_file(1 << 20, 5, on_room, NULL);
+        open_followed_file(1 << 20, 5);
         ck_assert_uint_eq(write_numbered(800), 0);
         wait_for_size(800);
         run_shell("rm -r %s/log", folder);
 
-        ck_assert_uint_eq(log_file_write(file, "again\n", 6), 6);
+        put("again\n", 6);
         wait_for_size(6);
         ck_assert_mem_eq(found, "again\n", 6);
         ck_assert_uint_eq(n_states, 0);
@@ -188,7 +137,7 @@ END_TEST
 START_TEST(a_link_is_not_followed) {
         run_shell("mkdir -p %s/log/app", folder);
         run_shell("ln -s ../../target %s/log/app/name.log", folder);
-        open_file(1 << 20, 5, on_room, NULL);
+        open_followed_file(1 << 20, 5);
         ck_assert_uint_eq(write_numbered(800), 0);
         while (n_states == 0)
                 turn();
@@ -202,16 +151,16 @@ START_TEST(a_file_that_cannot_be_made_is_said_once_and_heals) {
         int64_t n_lost;
 
         run_shell("touch %s/log", folder);
-        open_file(1 << 20, 5, on_room, NULL);
+        open_followed_file(1 << 20, 5);
         while (n_states == 0) {
                 ck_assert_uint_eq(write_numbered(800), 0);
                 turn();
         }
         ck_assert_int_eq(last_error, ENOTDIR);
 
-        /* Far more than any buffer: it is all taken, and dropped. */
+        /* Far more than the ring: there is always room. */
         ck_assert_uint_eq(write_numbered(8000000), 0);
-        ck_assert_uint_gt(log_file_room(file), 0);
+        ck_assert_uint_gt(log_file_room(file, LAST_WORDS_BYTES), 0);
         ck_assert_uint_eq(n_states, 1);
 
         run_shell("rm %s/log", folder);
@@ -221,9 +170,11 @@ START_TEST(a_file_that_cannot_be_made_is_said_once_and_heals) {
         write_all_numbered(800);
         finish();
 
+        /* What was in the ring still is not lost. */
         ck_assert_uint_eq(n_states, 2);
         n_lost = reckon(found, read_file(path, found, sizeof(found)), numbered_byte, n_written);
-        ck_assert_int_eq(n_lost, (int64_t) n_written - 800);
+        ck_assert_int_gt(n_lost, 7000000);
+        ck_assert_int_le(n_lost, (int64_t) n_written - 200000);
 }
 END_TEST
 
@@ -255,7 +206,7 @@ START_TEST(a_full_disk_is_said_once_and_the_file_resumes_with_the_count) {
                 return;
 
         run_shell("head -c 900K /dev/zero > %s/disk/filler", folder);
-        open_file(1 << 20, 5, on_room, NULL);
+        open_followed_file(1 << 20, 5);
         while (n_states == 0) {
                 (void) write_numbered(40000);
                 turn();
@@ -273,7 +224,7 @@ START_TEST(a_full_disk_is_said_once_and_the_file_resumes_with_the_count) {
                 turn();
 
         n_lost = reckon(found, read_file(path, found, sizeof(found)), numbered_byte, n_written);
-        ck_assert_int_ge(n_lost, 1000000);
+        ck_assert_int_ge(n_lost, 1000000 - (int64_t) LOG_RING_BYTES);
         ck_assert_int_lt(n_lost, (int64_t) n_before);
         ck_assert_uint_eq(n_states, 2);
         unmount_small_disk();
@@ -284,14 +235,14 @@ START_TEST(a_disk_that_becomes_read_only_is_no_end) {
         if (!mount_small_disk())
                 return;
 
-        open_file(1 << 20, 5, on_room, NULL);
+        open_followed_file(1 << 20, 5);
         ck_assert_uint_eq(write_numbered(800), 0);
         wait_for_size(800);
         finish();
         ck_assert_int_eq(log_writer_new(&writer, event), 0);
         run_shell("mount -o remount,ro %s/disk", folder);
 
-        open_file(1 << 20, 5, on_room, NULL);
+        open_followed_file(1 << 20, 5);
         ck_assert_uint_eq(write_numbered(800), 0);
         while (n_states == 0)
                 turn();
@@ -306,48 +257,55 @@ START_TEST(a_disk_that_becomes_read_only_is_no_end) {
 }
 END_TEST
 
-START_TEST(a_stalled_disk_fills_the_buffer_and_room_is_told_when_it_moves) {
+START_TEST(a_stalled_disk_takes_the_room_and_gives_it_back_when_it_moves) {
         _cleanup_close_ int reader = -1;
         size_t n = 0;
 
         make_stalled_path();
-        open_file(1 << 20, 5, on_room, NULL);
-        ck_assert_uint_eq(log_file_room(file), LOG_FILE_ROOM);
-        ck_assert_uint_eq(write_numbered(LOG_FILE_ROOM), 0);
-        ck_assert_uint_eq(log_file_room(file), 0);
+        open_followed_file(1 << 20, 5);
+        ck_assert_uint_eq(log_file_room(file, LAST_WORDS_BYTES),
+                          LOG_FILE_ROOM_BYTES - LAST_WORDS_BYTES);
         ck_assert_uint_gt(write_numbered(4000000), 0);
-        ck_assert_uint_lt(n_written, 500000);
-        log_file_note_lost(file, 40);
+        ck_assert_uint_le(n_written, LOG_FILE_ROOM_BYTES - LAST_WORDS_BYTES);
+        ck_assert_uint_eq(log_file_room(file, LAST_WORDS_BYTES), 0);
+
+        /* Last words fit all the same; what comes after them pushes the oldest out. */
+        put_numbered(LAST_WORDS_BYTES);
+        put_numbered(100000);
         ck_assert_uint_eq(n_rooms, 0);
 
-        /* The disk moves a little: nothing may be taken before the loss has its line. */
         reader = unstall();
-        while (n < 128 * 1024) {
-                ssize_t got = read(reader, found + n, 4096);
-
-                n += got > 0 ? (size_t) got : 0;
-        }
-        ck_assert_uint_eq(log_file_room(file), 0);
-        ck_assert_uint_eq(write_numbered(32), 32);
-
-        while (n_rooms == 0) {
-                ssize_t got = read(reader, found + n, sizeof(found) - n);
-
-                n += got > 0 ? (size_t) got : 0;
-                turn();
-        }
-
-        n_written += 40;
-        ck_assert_uint_eq(write_numbered(80), 0);
         while (reckon(found, n, numbered_byte, n_written) < 0) {
                 ssize_t got = read(reader, found + n, sizeof(found) - n);
 
                 n += got > 0 ? (size_t) got : 0;
-                turn();
         }
-        ck_assert_int_eq(reckon(found, n, numbered_byte, n_written), 40);
-        ck_assert_uint_eq(n_rooms, 1);
+        ck_assert_int_gt(reckon(found, n, numbered_byte, n_written), 0);
+        ck_assert_int_lt(reckon(found, n, numbered_byte, n_written), 150000);
+        while (n_rooms == 0)
+                turn();
+        ck_assert_uint_eq(log_file_room(file, LAST_WORDS_BYTES),
+                          LOG_FILE_ROOM_BYTES - LAST_WORDS_BYTES);
         ck_assert_uint_eq(n_states, 0);
+}
+END_TEST
+
+START_TEST(last_words_are_not_lost_to_a_stalled_disk) {
+        _cleanup_close_ int reader = -1;
+        size_t n = 0;
+
+        make_stalled_path();
+        open_followed_file(1 << 20, 5);
+        ck_assert_uint_gt(write_numbered(4000000), 0);
+        put_numbered(LAST_WORDS_BYTES);
+
+        reader = unstall();
+        while (reckon(found, n, numbered_byte, n_written) < 0) {
+                ssize_t got = read(reader, found + n, sizeof(found) - n);
+
+                n += got > 0 ? (size_t) got : 0;
+        }
+        ck_assert_int_eq(reckon(found, n, numbered_byte, n_written), 0);
 }
 END_TEST
 
@@ -356,7 +314,7 @@ START_TEST(a_disk_that_hangs_holds_up_the_end_for_a_second_at_most) {
         struct timespec before, after;
 
         make_stalled_path();
-        open_file(1 << 20, 5, on_room, NULL);
+        open_followed_file(1 << 20, 5);
         ck_assert_uint_eq(write_numbered(80), 0);
         file = log_file_free(file);
 
@@ -371,42 +329,54 @@ START_TEST(a_disk_that_hangs_holds_up_the_end_for_a_second_at_most) {
 END_TEST
 
 START_TEST(many_files_share_the_thread) {
-        static LogFile *files[50];
+        static struct {
+                LogFile *file;
+                LogMemory *memory;
+                LogRing *ring;
+        } all[50];
         unsigned n_right = 0;
 
-        for (unsigned i = 0; i < ELEMENTSOF(files); i++) {
+        drop_ring();
+        for (unsigned i = 0; i < ELEMENTSOF(all); i++) {
                 (void) snprintf(path, sizeof(path), "%s/%u/name.log", folder, i);
-                open_file(1 << 20, 5, on_room, NULL);
-                files[i] = TAKE_PTR(file);
+                make_ring();
+                open_followed_file(1 << 20, 5);
+                all[i].file = TAKE_PTR(file);
+                all[i].memory = TAKE_PTR(memory);
+                all[i].ring = TAKE_PTR(ring);
+                memory_fd = safe_close(memory_fd);
         }
         for (size_t position = 0; position < 32000; position += NUMBERED_BYTES)
-                for (unsigned i = 0; i < ELEMENTSOF(files); i++) {
-                        char text[NUMBERED_BYTES];
-
-                        numbered_fill(text, position, sizeof(text));
-                        ck_assert_uint_eq(log_file_write(files[i], text, sizeof(text)),
-                                          sizeof(text));
+                for (unsigned i = 0; i < ELEMENTSOF(all); i++) {
+                        n_written = position;
+                        file = all[i].file;
+                        ring = all[i].ring;
+                        put_numbered(NUMBERED_BYTES);
                 }
-        for (unsigned i = 0; i < ELEMENTSOF(files); i++) {
-                file = files[i];
-                wait_until_written();
-                file = log_file_free(file);
+
+        /* Each holds its memory until it is written, whoever has left. */
+        ring = NULL;
+        for (unsigned i = 0; i < ELEMENTSOF(all); i++) {
+                log_file_free(all[i].file);
+                log_ring_free(all[i].ring);
+                log_memory_unref(all[i].memory);
         }
+        file = NULL;
         writer = log_writer_free(writer);
 
-        for (unsigned i = 0; i < ELEMENTSOF(files); i++) {
+        for (unsigned i = 0; i < ELEMENTSOF(all); i++) {
                 (void) snprintf(path, sizeof(path), "%s/%u/name.log", folder, i);
                 if (read_file(path, found, sizeof(found)) == 32000 &&
                     reckon(found, 32000, numbered_byte, 32000) == 0)
                         n_right++;
         }
-        ck_assert_uint_eq(n_right, ELEMENTSOF(files));
+        ck_assert_uint_eq(n_right, ELEMENTSOF(all));
 }
 END_TEST
 
 TEST_MAIN("log-file",
-          harness_setup,
-          harness_teardown,
+          setup,
+          teardown,
           what_is_written_before_the_end_is_in_the_file,
           a_full_file_is_moved_aside_at_the_end_of_a_line,
           only_so_many_files_are_kept_and_they_are_the_newest,
@@ -418,6 +388,7 @@ TEST_MAIN("log-file",
           a_file_that_cannot_be_made_is_said_once_and_heals,
           a_full_disk_is_said_once_and_the_file_resumes_with_the_count,
           a_disk_that_becomes_read_only_is_no_end,
-          a_stalled_disk_fills_the_buffer_and_room_is_told_when_it_moves,
+          a_stalled_disk_takes_the_room_and_gives_it_back_when_it_moves,
+          last_words_are_not_lost_to_a_stalled_disk,
           a_disk_that_hangs_holds_up_the_end_for_a_second_at_most,
           many_files_share_the_thread)

@@ -86,7 +86,7 @@ static void assert_reads_back(const Manifest *manifest) {
         ManifestError error = { 0 };
         int r;
 
-        r = manifest_parse(&again, manifest->path, text, strlen(text), &error);
+        r = manifest_parse(&again, manifest->source->path, text, strlen(text), &error);
         ck_assert_msg(r == 0, "%s: %s", error.pointer, error.message);
         ck_assert_uint_eq(again->n_sidecars, manifest->n_sidecars);
         for (size_t i = 0; i < manifest->n_sidecars; i++)
@@ -111,7 +111,7 @@ START_TEST(good_manifests_are_read_and_their_effective_form_reads_back) {
                 r = manifest_parse(&manifest, *file, text, n, &error);
                 ck_assert_msg(r == 0, "%s: %u: %s: %s", *file, error.line, error.pointer,
                               error.message);
-                ck_assert_str_eq(manifest->path, *file);
+                ck_assert_str_eq(manifest->source->path, *file);
                 assert_reads_back(manifest);
         }
 }
@@ -312,7 +312,7 @@ static void assert_load(int answer, const char *says) {
         _cleanup_(manifest_freep) Manifest *manifest = NULL;
         ManifestError error = { 0 };
 
-        ck_assert_int_eq(manifest_load(&manifest, file, &error), answer);
+        ck_assert_int_eq(manifest_load(&manifest, NULL, file, &error), answer);
         if (answer == -EBADMSG) {
                 ck_assert_str_eq(error.path, file);
                 ck_assert_uint_eq(error.line, 0);

@@ -19,6 +19,7 @@ typedef struct Sidecar {
         bool is_numbered; /* lines are those of numbered_fill(), from the first on in each stream */
         char last[64];
         size_t n_last;
+        int memory; /* what on_memory was told, or -1 */
 } Sidecar;
 
 static Sidecar one, two;
@@ -54,19 +55,30 @@ static void resume_one(void *userdata) {
         output_resume(one.output);
 }
 
+static void on_memory(int memory_fd, void *userdata) {
+        Sidecar *sidecar = userdata;
+
+        ck_assert_int_eq(sidecar->memory, -1);
+        sidecar->memory = fcntl(memory_fd, F_DUPFD_CLOEXEC, 3);
+}
+
 static void open_output(Sidecar *sidecar, LogFile *log_file) {
+        sidecar->memory = -1;
         ck_assert_int_eq(log_ring_new(&sidecar->ring, 0), 0);
-        ck_assert_int_eq(
-                output_new(&sidecar->output, event, sidecar->ring, log_file, on_lines, sidecar), 0);
+        ck_assert_int_eq(output_new(&sidecar->output, event, sidecar->ring, log_file, on_lines,
+                                    on_memory, sidecar),
+                         0);
 }
 
 static void close_output(Sidecar *sidecar) {
         sidecar->output = output_free(sidecar->output);
         sidecar->ring = log_ring_free(sidecar->ring);
+        sidecar->memory = safe_close(sidecar->memory);
 }
 
 static void setup(void) {
         harness_setup();
+        one.memory = two.memory = -1;
         ck_assert_int_eq(pipe2(cue, O_CLOEXEC), 0);
 }
 
@@ -78,23 +90,29 @@ static void teardown(void) {
         harness_teardown();
 }
 
+static void close_ends(const OutputEnds *ends) {
+        safe_close(ends->stdout_fd);
+        safe_close(ends->stderr_fd);
+}
+
 /* A child whose standard output and error are new pipes of the sidecar. */
 static pid_t start(Sidecar *sidecar, uint64_t generation, void (*program)(void)) {
-        _cleanup_close_ int out = -1, err = -1;
+        OutputEnds ends;
         pid_t pid;
 
-        ck_assert_int_eq(output_open(sidecar->output, generation, &out, &err), 0);
+        ck_assert_int_eq(output_open(sidecar->output, generation, &ends), 0);
         pid = fork();
         ck_assert_int_ge(pid, 0);
         if (pid == 0) {
                 (void) dup2(cue[0], STDIN_FILENO);
-                (void) dup2(out, STDOUT_FILENO);
-                (void) dup2(err, STDERR_FILENO);
+                (void) dup2(ends.stdout_fd, STDOUT_FILENO);
+                (void) dup2(ends.stderr_fd, STDERR_FILENO);
                 (void) close_range(3, ~0u, 0);
                 program();
                 _exit(0);
         }
 
+        close_ends(&ends);
         return pid;
 }
 
@@ -309,6 +327,10 @@ static void refill(uint64_t first_number, void *userdata) {
         ck_assert_int_eq(write(endless_pipe, "more\n", 5), 5);
 }
 
+static void ignore_memory(int memory_fd, void *userdata) {
+        (void) memory_fd, (void) userdata;
+}
+
 static int count_turn(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         unsigned *n_turns = userdata;
 
@@ -318,13 +340,16 @@ static int count_turn(sd_event_source *source, int fd, uint32_t revents, void *u
 }
 
 START_TEST(a_pipe_that_is_never_empty_leaves_turns_to_all_others) {
-        _cleanup_close_ int err = -1, always = eventfd(1, EFD_CLOEXEC);
+        _cleanup_close_ int always = eventfd(1, EFD_CLOEXEC);
         unsigned n_reads = 0, n_turns = 0;
         sd_event_source *source = NULL;
+        OutputEnds ends;
 
         ck_assert_int_eq(log_ring_new(&one.ring, 0), 0);
-        ck_assert_int_eq(output_new(&one.output, event, one.ring, NULL, refill, &n_reads), 0);
-        ck_assert_int_eq(output_open(one.output, 1, &endless_pipe, &err), 0);
+        ck_assert_int_eq(
+                output_new(&one.output, event, one.ring, NULL, refill, ignore_memory, &n_reads), 0);
+        ck_assert_int_eq(output_open(one.output, 1, &ends), 0);
+        endless_pipe = ends.stdout_fd;
         ck_assert_int_ge(sd_event_add_io(event, &source, always, EPOLLIN, count_turn, &n_turns), 0);
         (void) sd_event_source_set_priority(source, 10);
 
@@ -336,6 +361,7 @@ START_TEST(a_pipe_that_is_never_empty_leaves_turns_to_all_others) {
 
         sd_event_source_unref(source);
         endless_pipe = safe_close(endless_pipe);
+        safe_close(ends.stderr_fd);
 }
 END_TEST
 
@@ -399,7 +425,7 @@ START_TEST(a_file_that_is_behind_slows_the_writer_and_loses_nothing) {
         open_file(1 << 20, 5, resume_one, NULL);
         open_output(&one, file);
         pid = start(&one, 1, numbers);
-        while (log_file_room(file) > 0)
+        while (log_file_room(file, LAST_WORDS_BYTES) > 0)
                 turn();
         ck_assert_uint_lt(one.n_lines[LOG_STDOUT], N_NUMBERED);
 
@@ -409,7 +435,7 @@ START_TEST(a_file_that_is_behind_slows_the_writer_and_loses_nothing) {
                 ssize_t got = read(reader, found + n, sizeof(found) - n);
 
                 n += got > 0 ? (size_t) got : 0;
-                if (log_file_room(file) > 0)
+                if (log_file_room(file, LAST_WORDS_BYTES) > 0)
                         turn();
         }
         ck_assert_int_eq(n_lost, 0);
@@ -428,7 +454,7 @@ START_TEST(last_words_fit_into_a_file_that_is_behind) {
         open_file(1 << 20, 5, resume_one, NULL);
         open_output(&one, file);
         pid = start(&one, 1, numbers);
-        while (log_file_room(file) > 0)
+        while (log_file_room(file, LAST_WORDS_BYTES) > 0)
                 turn();
         ck_assert_int_eq(kill(pid, SIGKILL), 0);
         reap(pid);
@@ -448,12 +474,15 @@ START_TEST(last_words_fit_into_a_file_that_is_behind) {
 END_TEST
 
 START_TEST(pipes_are_small_until_they_are_full_and_survive_no_exec) {
-        _cleanup_close_ int out = -1, err = -1;
         static char text[16384];
-        int n_bytes;
+        OutputEnds ends;
+        int n_bytes, out, err;
 
         open_output(&one, NULL);
-        ck_assert_int_eq(output_open(one.output, 1, &out, &err), 0);
+        ck_assert_int_eq(output_open(one.output, 1, &ends), 0);
+        out = ends.stdout_fd;
+        err = ends.stderr_fd;
+        ck_assert_int_eq(fcntl(ends.kept_stdout_fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
         ck_assert_int_eq(fcntl(out, F_GETPIPE_SZ), 16384);
         ck_assert_int_eq(fcntl(out, F_GETFD), FD_CLOEXEC);
         ck_assert_int_eq(fcntl(out, F_GETFL) & O_NONBLOCK, 0);
@@ -465,6 +494,89 @@ START_TEST(pipes_are_small_until_they_are_full_and_survive_no_exec) {
         ck_assert_int_eq(n_bytes, 0);
         ck_assert_int_ge(fcntl(out, F_GETPIPE_SZ), 65536);
         ck_assert_int_eq(fcntl(err, F_GETPIPE_SZ), 16384);
+        close_ends(&ends);
+}
+END_TEST
+
+/* Until the first byte there is nothing to keep, and nothing to pay for. */
+START_TEST(memory_is_made_for_the_first_byte_and_told_once) {
+        OutputEnds ends;
+
+        open_output(&one, NULL);
+        ck_assert_int_eq(output_open(one.output, 1, &ends), 0);
+        turn();
+        ck_assert_int_eq(one.memory, -1);
+
+        write_all(ends.stdout_fd, "first\n", 6);
+        turn();
+        ck_assert_int_ge(one.memory, 0);
+        ck_assert_int_eq(fcntl(one.memory, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+        assert_last(&one, "first");
+        write_all(ends.stdout_fd, "second\n", 7);
+        turn();
+        assert_last(&one, "second");
+
+        close_ends(&ends);
+}
+END_TEST
+
+/* Kills the brain, as far as its output goes: what it had in its head is gone. */
+static int die_and_adopt(Sidecar *sidecar, uint64_t generation, const OutputEnds *ends) {
+        int out = fcntl(ends->kept_stdout_fd, F_DUPFD_CLOEXEC, 3);
+        int err = fcntl(ends->kept_stderr_fd, F_DUPFD_CLOEXEC, 3), kept = TAKE_FD(sidecar->memory);
+        int r;
+
+        close_output(sidecar);
+        open_output(sidecar, NULL);
+        r = output_adopt(sidecar->output, generation, kept, out, err);
+        sidecar->seen = log_ring_next(sidecar->ring);
+        return r;
+}
+
+START_TEST(what_waits_of_pipes_that_died_with_a_brain_is_a_line) {
+        OutputEnds old, new;
+        LogLine line;
+
+        open_output(&one, NULL);
+        ck_assert_int_eq(output_open(one.output, 1, &old), 0);
+        ck_assert_int_eq(output_open(one.output, 2, &new), 0);
+        write_all(old.stdout_fd, "of a grandchild", 15);
+        turn();
+        write_all(new.stderr_fd, "goes ", 5);
+        turn();
+
+        ck_assert_int_eq(die_and_adopt(&one, 2, &new), 0);
+        write_all(new.stderr_fd, "on\n", 3);
+        turn();
+        ck_assert(log_ring_get(one.ring, 0, &line));
+        ck_assert_uint_eq(line.generation, 1);
+        ck_assert_uint_eq(line.n_bytes, 15);
+        ck_assert(log_ring_get(one.ring, 1, &line));
+        ck_assert_uint_eq(line.n_bytes, 7);
+        ck_assert_mem_eq(line.bytes, "goes on", 7);
+        ck_assert_int_eq(one.memory, -1); /* the keeper has it already */
+
+        close_ends(&old);
+        close_ends(&new);
+}
+END_TEST
+
+START_TEST(a_memory_of_another_version_is_left_and_the_pipes_are_read_into_a_new_one) {
+        OutputEnds ends;
+
+        open_output(&one, NULL);
+        ck_assert_int_eq(output_open(one.output, 1, &ends), 0);
+        write_all(ends.stdout_fd, "before\n", 7);
+        turn();
+        ck_assert_int_eq(pwrite(one.memory, "other", 5, 0), 5);
+
+        ck_assert_int_eq(die_and_adopt(&one, 1, &ends), -EBADMSG);
+        write_all(ends.stdout_fd, "after\n", 6);
+        turn();
+        assert_last(&one, "after");
+        ck_assert_int_ge(one.memory, 0);
+
+        close_ends(&ends);
 }
 END_TEST
 
@@ -482,4 +594,7 @@ TEST_MAIN("output",
           a_stalled_file_loses_bytes_and_counts_them_and_the_ring_loses_none,
           a_file_that_is_behind_slows_the_writer_and_loses_nothing,
           last_words_fit_into_a_file_that_is_behind,
-          pipes_are_small_until_they_are_full_and_survive_no_exec)
+          pipes_are_small_until_they_are_full_and_survive_no_exec,
+          memory_is_made_for_the_first_byte_and_told_once,
+          what_waits_of_pipes_that_died_with_a_brain_is_a_line,
+          a_memory_of_another_version_is_left_and_the_pipes_are_read_into_a_new_one)

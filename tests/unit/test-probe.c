@@ -136,6 +136,30 @@ START_TEST(probes_that_end_at_the_same_time_are_all_told) {
 }
 END_TEST
 
+static Probe *other_probe;
+
+/* The last of them, as far as the prober knows. */
+static void free_all(_unused_ const ProbeResult *result, _unused_ void *userdata) {
+        n_said++;
+        probe = probe_free(probe);
+        other_probe = probe_free(other_probe);
+        prober = prober_free(prober);
+}
+
+/* Both are over when the first is told, which takes the second's answer away. */
+START_TEST(a_handler_may_free_other_probes_and_the_prober) {
+        _cleanup_close_ int fd = -1;
+        ProbeTarget target = http(mute_port(&fd), TEXTS("/"));
+
+        ck_assert_int_eq(probe_start(&probe, prober, &target, free_all, NULL), 0);
+        ck_assert_int_eq(probe_start(&other_probe, prober, &target, free_all, NULL), 0);
+        while (n_said == 0)
+                ck_assert_int_ge(sd_event_run(event, UINT64_MAX), 0);
+        let_all_happen();
+        ck_assert_uint_eq(n_said, 1);
+}
+END_TEST
+
 START_TEST(a_server_that_went_away_between_two_paths_ends_the_round) {
         ProbeTarget target = http(serve("127.0.0.1"), TEXTS("/last", "/status/200"));
 
@@ -154,6 +178,82 @@ START_TEST(a_server_on_ipv6_alone_is_found) {
         ck_assert_int_eq(said.path_index, 1);
         target = tcp(port);
         ck_assert(ask(&target)->alive);
+}
+END_TEST
+
+/* A folder and the path of a socket in it, which goes with end_socket(). */
+static char socket_folder[] = "/tmp/test-probe-XXXXXX";
+static char socket_path[64];
+
+static void begin_socket(void) {
+        ck_assert_ptr_nonnull(mkdtemp(socket_folder));
+        (void) snprintf(socket_path, sizeof(socket_path), "%s/socket", socket_folder);
+}
+
+static void end_socket(void) {
+        (void) unlink(socket_path);
+        ck_assert_int_eq(rmdir(socket_folder), 0);
+}
+
+static ProbeTarget at_socket(ProbeTarget target) {
+        target.unix_path = socket_path;
+        return target;
+}
+
+START_TEST(a_server_at_a_socket_with_a_name_is_found) {
+        ProbeTarget over_http = at_socket(http(0, TEXTS("/status/404", "/status/204")));
+        ProbeTarget over_tcp = at_socket(tcp(0));
+
+        begin_socket();
+        (void) serve(socket_path);
+
+        ck_assert(ask(&over_http)->alive);
+        ck_assert_int_eq(said.path_index, 1);
+        ck_assert_uint_eq(said.status, 204);
+        ck_assert(ask(&over_tcp)->alive);
+
+        over_http.paths = TEXTS("/status/503");
+        ck_assert(!ask(&over_http)->alive);
+        ck_assert(said.is_loading);
+        end_socket();
+}
+END_TEST
+
+START_TEST(a_socket_that_is_not_there_or_was_left_behind_is_named) {
+        ProbeTarget targets[] = { at_socket(http(0, TEXTS("/status/200", "/"))),
+                                  at_socket(tcp(0)) };
+        char sentence[128];
+
+        begin_socket();
+        (void) snprintf(sentence, sizeof(sentence), "nothing listens on %s", socket_path);
+        for (size_t i = 0; i < ELEMENTSOF(targets); i++) {
+                ck_assert(!ask(&targets[i])->alive);
+                ck_assert_str_eq(said_error, sentence);
+        }
+
+        (void) serve(socket_path);
+        ck_assert(ask(&targets[0])->alive);
+        child_end(&server);
+        for (size_t i = 0; i < ELEMENTSOF(targets); i++) {
+                ck_assert(!ask(&targets[i])->alive);
+                ck_assert_int_eq(said.path_index, -1);
+                ck_assert_str_eq(said_error, sentence);
+        }
+        end_socket();
+}
+END_TEST
+
+START_TEST(a_path_that_cannot_be_a_sockets_is_refused) {
+        char too_long[110] = "/";
+        const char *const bad[] = { "", "relative/socket", too_long };
+        ProbeTarget target = http(0, TEXTS("/"));
+
+        memset(too_long, '/', 108);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                target.unix_path = bad[i];
+                ck_assert_int_eq(probe_start(&probe, prober, &target, note, NULL), -EINVAL);
+        }
+        ck_assert_ptr_null(probe);
 }
 END_TEST
 
@@ -230,6 +330,27 @@ START_TEST(what_could_lead_a_request_elsewhere_is_refused) {
 }
 END_TEST
 
+/* Only what has not come by then is late: not what we have not looked at. */
+START_TEST(an_answer_that_came_in_time_counts_however_late_we_look) {
+        ProbeTarget target = http(serve("127.0.0.1"), TEXTS("/later"));
+        struct timespec over;
+        char line[64];
+
+        target.timeout_usec = 3 * USEC_PER_SEC;
+        ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &over), 0);
+        ck_assert_int_eq(probe_start(&probe, prober, &target, note, NULL), 0);
+        wait_for_line("asked");
+        ck_assert_str_eq(child_read_line(&server, line, sizeof(line)), "answered");
+
+        over.tv_sec += 4;
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &over, NULL) != 0)
+                ;
+        let_all_happen();
+        ck_assert_uint_eq(n_said, 1);
+        ck_assert_msg(said.alive, "%s", said_error);
+}
+END_TEST
+
 START_TEST(a_probe_freed_on_its_way_leaves_nothing) {
         ProbeTarget target = http(serve("127.0.0.1"), TEXTS("/silent"));
         unsigned n_fds;
@@ -300,13 +421,18 @@ TEST_MAIN("probe",
           a_machine_without_libcurl_is_told_so_and_can_still_probe_tcp,
           where_nobody_listens_the_round_ends_and_names_the_port,
           probes_that_end_at_the_same_time_are_all_told,
+          a_handler_may_free_other_probes_and_the_prober,
           a_server_that_went_away_between_two_paths_ends_the_round,
           a_server_on_ipv6_alone_is_found,
+          a_server_at_a_socket_with_a_name_is_found,
+          a_socket_that_is_not_there_or_was_left_behind_is_named,
+          a_path_that_cannot_be_a_sockets_is_refused,
           a_5xx_is_not_outvoted_and_503_is_loading,
           a_redirect_is_a_sign_of_life_and_not_followed,
           no_environment_variable_sends_a_probe_elsewhere,
           headers_are_sent,
           what_could_lead_a_request_elsewhere_is_refused,
+          an_answer_that_came_in_time_counts_however_late_we_look,
           a_probe_freed_on_its_way_leaves_nothing,
           two_hundred_probes_leave_no_descriptor,
           every_descriptor_is_close_on_exec)

@@ -16,7 +16,7 @@ _sidecarctl_names() { # app, sidecar or both
 
 _sidecarctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= verb_at=0 i
-        local verbs='list status start stop restart kill logs events wait mode hold check version'
+        local verbs='list status start stop restart kill logs events wait mode hold check daemon version'
         local options='--json --color --help'
 
         for ((i = 1; i < COMP_CWORD; i++)); do
@@ -30,6 +30,7 @@ _sidecarctl() {
         logs) options+=' --follow --lines= --since= --stream=stdout --stream=stderr --stream=supervisor --output=short --output=cat --output=json' ;;
         events) options+=' --lines= --no-wait' ;;
         wait) options+=' --for=ready --for=stopped --for=settled --timeout=' ;;
+        daemon) options+=' --timeout=' ;;
         mode) options+=' --dry-run --no-wait --timeout=' ;;
         esac
 
@@ -42,6 +43,10 @@ _sidecarctl() {
                 [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
         elif [[ -z $verb ]]; then
                 COMPREPLY=($(compgen -W "$verbs" -- "$cur"))
+        elif [[ $verb == daemon ]]; then
+                COMPREPLY=($(compgen -W upgrade -- "$cur"))
+        elif [[ $verb == daemon ]]; then
+                COMPREPLY=($(compgen -W upgrade -- "$cur"))
         elif [[ $verb == check ]]; then
                 COMPREPLY=($(compgen -f -X '!*.json' -- "$cur") $(compgen -d -- "$cur"))
         elif [[ $verb == kill ]]; then
