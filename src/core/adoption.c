@@ -253,6 +253,9 @@ int supervisor_adopt(Supervisor *supervisor) {
         supervisor->shutdown_until = adoption.past.supervisor.shutdown_until;
         supervisor->bus_lost_at = adoption.past.supervisor.bus_lost_at;
         supervisor->bus_id = TAKE_PTR(adoption.past.supervisor.bus_id);
+        supervisor->log_base = adoption.past.supervisor.log_base;
+        if (supervisor->log_base == 0)
+                supervisor_note_log_number(supervisor, clock_realtime_usec());
 
         r = take_all(&adoption);
         if (r < 0)

@@ -15,6 +15,7 @@ const RecordField supervisor_fields[] = {
         RECORD_FIELD(1, SupervisorRecord, shutdown_until, FIELD_U64),
         RECORD_FIELD(2, SupervisorRecord, bus_lost_at, FIELD_U64),
         RECORD_FIELD(3, SupervisorRecord, bus_id, FIELD_STRING),
+        RECORD_FIELD(4, SupervisorRecord, log_base, FIELD_U64),
         RECORD_END,
 };
 

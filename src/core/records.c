@@ -83,6 +83,10 @@ static void rewrite_in(const Records *records, uint64_t usec) {
         (void) sd_event_source_set_enabled(records->rewriter, SD_EVENT_ONESHOT);
 }
 
+void records_rewrite(const Records *records) {
+        rewrite_in(records, 0);
+}
+
 int records_flush(Records *records) {
         int r;
 
@@ -312,6 +316,7 @@ void record_supervisor(const Supervisor *supervisor) {
                 .shutdown_until = supervisor->shutdown_until,
                 .bus_lost_at = supervisor->bus_lost_at,
                 .bus_id = supervisor->bus_id,
+                .log_base = supervisor->log_base,
         };
 
         add(supervisor->records, RECORD_SUPERVISOR, supervisor_fields, &record, NULL);

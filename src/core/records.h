@@ -40,7 +40,8 @@ typedef enum RecordKind {
 typedef struct SupervisorRecord {
         uint64_t shutdown_until; /* CLOCK_MONOTONIC, as all deadlines; 0: it goes on */
         uint64_t bus_lost_at;    /* 0: it is there */
-        char *bus_id;            /* of the bus that the names of the holds are of; NULL: none yet */
+        uint64_t log_base;
+        char *bus_id; /* of the bus that the names of the holds are of; NULL: none yet */
 } SupervisorRecord;
 
 typedef struct ManifestRecord {
@@ -122,6 +123,9 @@ void records_know_manifest(const Records *records, ManifestSource *source, uint6
 void records_begin(Records *records);
 void records_commit(Records *records);
 int records_flush(Records *records);
+
+/* What is in there of things that are no more goes, a moment later. */
+void records_rewrite(const Records *records);
 
 /* Each as it is now. One that has not changed costs nothing. */
 void record_sidecar(Sidecar *sidecar);

@@ -73,14 +73,16 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         return r;
 }
 
-/* Where the keeper has nothing in that slot it may be used by anybody, and we take another. */
+/* Each keeps its slot, which is the key of its record, unless something else is alive there. */
 static int take_tree(Sidecar *s, uint32_t slot) {
         KeeperClient *keeper = s->supervisor->keeper;
         int r;
 
         r = tree_adopt(&s->tree, keeper, s->spec->name, slot, s->life.generation,
                        &sidecar_tree_observer, s);
-        if (r == -ENOENT || r == -EBUSY)
+        if (r == -ENOENT)
+                r = tree_new_at(&s->tree, keeper, s->spec->name, slot, &sidecar_tree_observer, s);
+        if (r == -EBUSY)
                 r = tree_new(&s->tree, keeper, s->spec->name, &sidecar_tree_observer, s);
 
         return r;
@@ -114,6 +116,8 @@ int sidecar_adopt(Sidecar **ret,
         s->is_to_resume = true;
         if (tree_slot(s->tree) == record->slot)
                 record_is_known(s);
+        else
+                records_rewrite(s->supervisor->records);
         *ret = TAKE_PTR(s);
         return 0;
 }

@@ -151,10 +151,22 @@ static void forget_paths(Sidecar *s) {
                 s->alive_paths[i] = (free(s->alive_paths[i]), NULL);
 }
 
+/* An end that changed no status, as that of a restart, is told before another generation begins. */
+static void tell_untold_exit(Sidecar *s) {
+        if (!s->exit_is_news)
+                return;
+
+        records_begin(s->supervisor->records);
+        (void) note_status(s);
+        record_sidecar(s);
+        records_commit(s->supervisor->records);
+}
+
 static void do_spawn(Sidecar *s) {
         Cause cause = { .exit_code = -1 };
         bool permanent = false;
 
+        tell_untold_exit(s);
         CRASHPOINT("spawn-decided");
         sidecar_spec_unref(s->running);
         s->running = sidecar_spec_ref(s->spec);
@@ -425,7 +437,7 @@ static int open_logs(Sidecar *s) {
                 return -ENOMEM;
         spec.path = s->log_path;
 
-        r = log_ring_new(&s->ring, clock_realtime_usec());
+        r = log_ring_new(&s->ring, s->supervisor->log_base);
         if (r >= 0)
                 r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
         if (r >= 0)

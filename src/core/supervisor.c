@@ -314,6 +314,15 @@ void supervisor_leave(Supervisor *supervisor, bool is_upgrade) {
         _exit(EX_TEMPFAIL);
 }
 
+/* Should it come back its numbers go on. */
+void supervisor_note_log_number(Supervisor *supervisor, uint64_t number) {
+        if (number <= supervisor->log_base)
+                return;
+
+        supervisor->log_base = number;
+        record_supervisor(supervisor);
+}
+
 /* The first loss counts: a bus that takes us and drops us at once is not back. */
 void supervisor_note_bus_lost(Supervisor *supervisor) {
         if (supervisor->bus_lost_at != 0)

@@ -85,6 +85,8 @@ static void on_forked(Tree *tree, pid_t pid, int *pidfd) {
         tree->state = TREE_RUNNING;
         tree->exec_was_told = false;
         tree->main_pidfd = TAKE_FD(*pidfd);
+        if (tree->awaited_signal != 0)
+                (void) tree_signal_main(tree, TAKE(tree->awaited_signal, 0));
         tree->observer->on_forked(tree->userdata, pid);
 }
 

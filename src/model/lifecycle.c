@@ -22,6 +22,7 @@
 #define KILL_PAUSE_MAX_USEC (50 * USEC_PER_MSEC)
 #define UNKILLABLE_AFTER_USEC (10 * USEC_PER_SEC)
 #define UNKILLABLE_PAUSE_USEC (1 * USEC_PER_SEC)
+#define NO_PROCESS_PAUSE_USEC (100 * USEC_PER_MSEC)
 
 void lifecycle_init(Lifecycle *l, const SidecarSpec *spec, uint64_t first_generation) {
         *l = (Lifecycle){
@@ -422,12 +423,8 @@ void lifecycle_on_time(Lifecycle *l, uint64_t now, uint32_t roll) {
                 .uptime_usec = now - l->started_at,
         };
 
-        /*
-         * What is left of the former tree holds the next start up, and keeps the word. That there
-         * was a failure is told even if no delay follows it.
-         */
-        if (l->backoff && l->sub_state == SUB_STATE_BACKOFF && l->process == PROCESS_NONE &&
-            now >= l->retry_at)
+        /* What is left of the former tree holds the next start up, and keeps the word. */
+        if (l->backoff && l->process == PROCESS_NONE && now >= l->retry_at)
                 l->backoff = false;
 
         if (!late && !sick)
@@ -453,6 +450,10 @@ void lifecycle_on_spawn_failed(
 
         if (!was_ending)
                 fail(l, cause, verdict, now, roll);
+
+        /* With a delay of 0 it would be tried again in the same turn, and again. */
+        if (l->backoff && l->process == PROCESS_NONE && l->retry_at < now + NO_PROCESS_PAUSE_USEC)
+                l->retry_at = now + NO_PROCESS_PAUSE_USEC;
 }
 
 void lifecycle_did_announce(Lifecycle *l, const Step *step) {

@@ -13,6 +13,7 @@
 #include "util/duration.h"
 
 #define REST_GRACE_USEC (1 * USEC_PER_SEC)
+#define NO_PROCESS_PAUSE_USEC (100 * USEC_PER_MSEC)
 
 void judge_init(Judge *judge, const SidecarSpec *spec, uint64_t first_generation) {
         *judge = (Judge){
@@ -103,6 +104,14 @@ static void hear_failure(Judge *judge, ReasonCode code, bool permanent, uint64_t
         judge->retry = true;
         judge->retry_from = now + (uint64_t) (delay * (1 - restart->jitter) * 0.999);
         judge->retry_until = now + (uint64_t) (delay * (1 + restart->jitter) * 1.001) + 1;
+        if (judge->tree != TREE_NONE)
+                return;
+
+        /* A start that came to no process would else be tried for ever in one turn. */
+        if (judge->retry_from < now + NO_PROCESS_PAUSE_USEC)
+                judge->retry_from = now + NO_PROCESS_PAUSE_USEC;
+        if (judge->retry_until < now + NO_PROCESS_PAUSE_USEC)
+                judge->retry_until = now + NO_PROCESS_PAUSE_USEC;
 }
 
 static void hear_emptied(Judge *judge) {

@@ -139,8 +139,6 @@ mutant 'one miss too many' lifecycle 's/n_misses >= liveness->failures/n_misses 
 mutant 'unhealthy is told as ready' lifecycle 's/is_unhealthy(l) ? SUB_STATE_UNHEALTHY : //'
 mutant 'misses are no failure' lifecycle 's/bool sick = is_unhealthy(l)/bool sick = false/'
 mutant 'misses that are only to be told are a failure' lifecycle 's/ && l->spec->liveness.restart//'
-mutant 'a failure without a delay is not told' lifecycle \
-        "$(in_function lifecycle_on_time 's/l->sub_state == SUB_STATE_BACKOFF/true/')"
 
 # What a brain leaves to the next one.
 mutant 'an order is sent before it is recorded' brain "$(in_function do_spawn '/write_down/d')"

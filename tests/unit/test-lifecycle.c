@@ -386,8 +386,10 @@ END_TEST
 START_TEST(a_failed_start_is_told_even_if_no_delay_follows_it) {
         go(FAR_REQUESTED);
         spec.restart.delay_usec = 0;
-        ck_assert_str_eq(fail_spawn(REASON_RESOURCES, EAGAIN, false),
-                         "Starting/backoff spawn Starting/spawning");
+        ck_assert_str_eq(fail_spawn(REASON_RESOURCES, EAGAIN, false), "Starting/backoff");
+        /* Nor is it tried again in the same turn, for ever. */
+        ck_assert_str_eq(pass(99 * USEC_PER_MSEC), "");
+        ck_assert_str_eq(pass(1 * USEC_PER_MSEC), "spawn Starting/spawning");
 }
 END_TEST
 
