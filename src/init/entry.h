@@ -32,6 +32,7 @@ typedef struct Entry {
         int main_fd;         /* pidfd, or the brain's end of the guardian's pair */
         int stdout_fd;       /* where its output is read; -1: not kept */
         int stderr_fd;
+        int notify_fd; /* where it says how it is; -1: not kept */
         int memory_fd; /* of the slot, through all its generations; -1: none */
         int exec_fd;   /* speaks when the exec has come to something */
         bool has_exec; /* it has */
@@ -42,8 +43,11 @@ typedef struct Entry {
         int refused_error;
 } Entry;
 
-#define ENTRY_NONE \
-        { .main_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .memory_fd = -1, .exec_fd = -1 }
+#define ENTRY_NONE                                                                                 \
+        {                                                                                          \
+                .main_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .notify_fd = -1, .memory_fd = -1, \
+                .exec_fd = -1                                                                      \
+        }
 
 /* Facts, each with its news. Descriptors are handed over. */
 void entry_set_forked(Entry *entry, uint64_t generation, pid_t pid, int pidfd, int exec_fd);

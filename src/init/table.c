@@ -58,7 +58,7 @@ static void drop(Table *table, Entry *entry) {
 
 static bool order_from_fds(SpawnOrder *ret, uint32_t flags, int *fds, size_t n_fds) {
         size_t n_wanted = 3 + !!(flags & WIRE_SPAWN_STDIN) + !!(flags & WIRE_SPAWN_CGROUP) +
-                          2 * !!(flags & WIRE_SPAWN_KEEP);
+                          2 * !!(flags & WIRE_SPAWN_KEEP) + !!(flags & WIRE_SPAWN_NOTIFY);
         size_t n = 3;
 
         if (n_fds != n_wanted)
@@ -69,6 +69,18 @@ static bool order_from_fds(SpawnOrder *ret, uint32_t flags, int *fds, size_t n_f
         ret->stdin_fd = flags & WIRE_SPAWN_STDIN ? fds[n++] : -1;
         ret->cgroup_fd = flags & WIRE_SPAWN_CGROUP ? fds[n] : -1;
         return true;
+}
+
+/* They come last. */
+static void keep_from_fds(Entry *entry, uint32_t flags, int *fds, size_t n_fds) {
+        size_t n_notify = flags & WIRE_SPAWN_NOTIFY ? 1 : 0;
+
+        if (flags & WIRE_SPAWN_KEEP) {
+                entry->stdout_fd = TAKE_FD(fds[n_fds - n_notify - 2]);
+                entry->stderr_fd = TAKE_FD(fds[n_fds - n_notify - 1]);
+        }
+        if (n_notify > 0)
+                entry->notify_fd = TAKE_FD(fds[n_fds - 1]);
 }
 
 static int spawn_guarded(Table *table,
@@ -129,10 +141,8 @@ Entry *table_spawn(
                 r = spawn(table, entry, session, &order, message->generation);
         if (r < 0)
                 entry_set_refused(entry, message->generation, -r);
-        else if (message->flags & WIRE_SPAWN_KEEP) {
-                entry->stdout_fd = TAKE_FD(fds[n_fds - 2]);
-                entry->stderr_fd = TAKE_FD(fds[n_fds - 1]);
-        }
+        else
+                keep_from_fds(entry, message->flags, fds, n_fds);
         return entry;
 }
 

@@ -45,8 +45,11 @@ void raw_expect_hello(uint32_t flags);
 void raw_order(WireKind kind, uint32_t slot, uint64_t generation);
 void raw_order_with(WireKind kind, uint32_t slot, int fd);
 
-/* ret_kept: where its output is read, which the keeper keeps too; NULL: it does not. */
-void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_kept[2]);
+/*
+ * ret_kept: where its output is read, and what stands for its notify socket, which the keeper keeps
+ * too; NULL: it does not.
+ */
+void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_kept[3]);
 
 typedef struct RawTree {
         int main_fd;  /* pidfd */
