@@ -72,6 +72,9 @@ typedef struct SidecarRecord {
         Evidence evidence;
         char *readiness_path;
         char *liveness_path;
+        char *token;
+        char *status_text;
+        char *probe_error;
         bool exit_is_news;
         bool exit_dumped_core;
         int exit_code;

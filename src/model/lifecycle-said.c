@@ -29,8 +29,8 @@ void lifecycle_on_time_lost(Lifecycle *l, uint64_t now) {
 }
 
 /* As long as a start may take: whoever hangs in it is not excused for ever. */
-void lifecycle_on_said_busy(Lifecycle *l, uint64_t now) {
-        l->excused_until = now + l->spec->start_timeout_usec;
+void lifecycle_on_said_busy(Lifecycle *l, bool busy, uint64_t now) {
+        l->excused_until = busy ? now + l->spec->start_timeout_usec : 0;
 }
 
 void lifecycle_on_extended(Lifecycle *l, uint64_t usec, uint64_t now) {
@@ -48,4 +48,13 @@ void lifecycle_on_watchdog_set(Lifecycle *l, uint64_t usec, uint64_t now) {
 
 void lifecycle_on_watchdog_triggered(Lifecycle *l, uint64_t now) {
         l->watchdog_until = now;
+}
+
+bool lifecycle_is_about_probes(const Lifecycle *l) {
+        ReasonCode code = lifecycle_reason_code(l);
+
+        if (code == REASON_CRASH_LOOP)
+                code = l->cause.last;
+
+        return code == REASON_START_TIMEOUT || code == REASON_UNHEALTHY;
 }

@@ -304,7 +304,6 @@ void lifecycle_on_probe(Lifecycle *l, bool alive, uint64_t now) {
 }
 
 void lifecycle_on_said_ready(Lifecycle *l, uint64_t now) {
-        l->excused_until = 0;
         if (is_ending(l) || l->ready)
                 return;
 

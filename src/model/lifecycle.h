@@ -185,7 +185,7 @@ void lifecycle_on_stranger(Lifecycle *l, uint64_t now, uint32_t roll);
 
 /* What it says of itself, at any time; whoever calls has proven that it is itself. */
 void lifecycle_on_said_ready(Lifecycle *l, uint64_t now);
-void lifecycle_on_said_busy(Lifecycle *l, uint64_t now); /* reloading or stopping */
+void lifecycle_on_said_busy(Lifecycle *l, bool busy, uint64_t now); /* reloads, or stops */
 void lifecycle_on_extended(Lifecycle *l, uint64_t usec, uint64_t now);
 void lifecycle_on_fed(Lifecycle *l, uint64_t now);
 void lifecycle_on_watchdog_set(Lifecycle *l, uint64_t usec, uint64_t now); /* 0: none any more */
@@ -217,6 +217,9 @@ uint64_t lifecycle_promised_generation(const Lifecycle *l);
 
 /* Why Status is what it is: none, requested ..., or the code of the cause. */
 ReasonCode lifecycle_reason_code(const Lifecycle *l);
+
+/* Whether that reason comes from what probes got. */
+bool lifecycle_is_about_probes(const Lifecycle *l);
 
 /* Killed ten seconds ago and still there: something sits in the kernel (D state). */
 bool lifecycle_is_unkillable(const Lifecycle *l, uint64_t now);

@@ -252,16 +252,16 @@ END_TEST
 
 START_TEST(misses_do_not_count_while_it_says_that_it_is_busy) {
         go_to_health();
-        lifecycle_on_said_busy(&life, now);
+        lifecycle_on_said_busy(&life, true, now);
         (void) miss();
         (void) miss();
         ck_assert_uint_eq(life.n_misses, 0);
-        lifecycle_on_said_ready(&life, now);
+        lifecycle_on_said_busy(&life, false, now);
         (void) miss();
         ck_assert_uint_eq(life.n_misses, 1);
 
         /* As long as a start may take, and no longer. */
-        lifecycle_on_said_busy(&life, now);
+        lifecycle_on_said_busy(&life, true, now);
         now += spec.start_timeout_usec;
         (void) settle();
         ck_assert_str_eq(probe(false), "Starting/backoff main");
