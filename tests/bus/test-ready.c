@@ -290,6 +290,38 @@ START_TEST(r5_a_server_that_says_503_is_loading_and_has_load_timeout) {
 }
 END_TEST
 
+START_TEST(r5_nginx_that_answers_503_and_then_200_is_ready_then) {
+        _cleanup_free_ char *config = NULL;
+        uint16_t port = world_free_port();
+
+        ck_assert_int_ge(
+                asprintf(&config,
+                         "daemon off; worker_processes 1; user root; pid %s/nginx.pid;\n"
+                         "error_log stderr; events { }\n"
+                         "http { access_log /dev/stdout; client_body_temp_path %s/tmp/body;\n"
+                         "proxy_temp_path %s/tmp/proxy; fastcgi_temp_path %s/tmp/fastcgi;\n"
+                         "uwsgi_temp_path %s/tmp/uwsgi; scgi_temp_path %s/tmp/scgi;\n"
+                         "server { listen 127.0.0.1:%u; root %s; location / { try_files /loaded"
+                         " =503; } } }\n",
+                         world->dir, world->dir, world->dir, world->dir, world->dir, world->dir,
+                         (unsigned int) port, world->dir),
+                0);
+        world_write_file(world, "nginx.conf", 0644, config);
+        world_write_sidecars(
+                world,
+                "'nginx': {'command': ['nginx', '-e', 'stderr', '-p', '@DIR@', '-c',"
+                " '@DIR@/nginx.conf'], 'port': %u, 'readiness': {'http': {'path': '/'},"
+                " 'interval': '100ms'}}",
+                (unsigned int) port);
+        world_run(world);
+        (void) world_start(world, "nginx");
+        log_await(world, "nginx", "\" 503 ");
+        ck_assert_str_eq(world_state(world, "nginx"), "Starting/probing");
+        world_write_file(world, "loaded", 0644, "");
+        (void) world_next(world, "nginx", "Running/ready");
+}
+END_TEST
+
 START_TEST(a_server_on_ipv6_alone_is_ready) {
         world_write_file(world, "six.py", 0644,
                          "import http.server, socket, sys\n"
@@ -435,6 +467,7 @@ TEST_MAIN_TIMEOUT("ready",
                   r5_what_does_not_get_ready_in_time_is_start_timeout,
                   r5_the_restart_policy_applies_to_a_start_timeout,
                   r5_a_server_that_says_503_is_loading_and_has_load_timeout,
+                  r5_nginx_that_answers_503_and_then_200_is_ready_then,
                   a_server_on_ipv6_alone_is_ready,
                   node_with_an_endless_body_is_ready_and_costs_nothing,
                   fastapi_with_a_slow_lifespan_is_ready_when_it_is_over,
