@@ -129,7 +129,7 @@ static uint64_t checksum(const char *bytes, size_t n_bytes) {
 
 /* What is not written now is when all is written anew. */
 static void give_up(Records *records) {
-        records->is_lacking = true;
+        records->is_lacking = records->is_lacking || records->depth > 0;
         (void) log_warning_errno(-ENOMEM, "Cannot write down what was decided");
         rewrite_in(records, REWRITE_RETRY_USEC);
 }
@@ -333,12 +333,15 @@ static int record_all_of(const App *app) {
         record_app(app);
         for (size_t i = 0; i < app->n_sidecars; i++) {
                 Sidecar *s = app->sidecars[i];
+                uint64_t former = TAKE(s->recorded, 0);
 
                 /* What has never done anything is as the manifest makes it. */
-                if (s->recorded == 0)
+                if (former == 0)
                         continue;
-                s->recorded = 0;
                 record_sidecar(s);
+                /* It could not be: it is to be tried again, and not to be taken for such a one. */
+                if (s->recorded == 0)
+                        s->recorded = former;
         }
 
         return records->batch.n_bytes < REWRITE_PIECE_BYTES ? 0 : records_flush(records);
@@ -366,6 +369,8 @@ static int write_all(LedgerFile *fresh, void *userdata) {
         LedgerFile *former = records->ledger;
         int r = 0;
 
+        /* A ledger that lacks something does not take the place of one that has it. */
+        records->is_lacking = false;
         records->ledger = fresh;
         records_begin(records);
         record_supervisor(supervisor);
@@ -377,6 +382,7 @@ static int write_all(LedgerFile *fresh, void *userdata) {
                 r = record_events(records);
         if (r >= 0)
                 r = records_flush(records);
+        records->batch.n_bytes = 0;
         records->depth--;
         records->ledger = former;
         return r;
