@@ -46,7 +46,7 @@ bool keeper_client_is_safe_mode(const KeeperClient *client);
 
 /* The ledger's memfd, the caller's now; -EBADF: there is none (an old keeper). */
 int keeper_client_take_ledger(KeeperClient *client);
-/* From now on the keeper keeps this one; borrowed. */
+/* From now on the keeper keeps this one; borrowed. -EAGAIN: no room, it keeps the former. */
 int keeper_client_keep_ledger(KeeperClient *client, int fd);
 
 /* The pidfd that was kept at that place, the caller's now; -EBADF: none. */
