@@ -126,7 +126,7 @@ static int take_sidecar(const Adoption *adoption, const SidecarRecord *record) {
 static int take_hold(const Adoption *adoption, const HoldRecord *record) {
         const Supervisor *supervisor = adoption->supervisor;
         App *app = supervisor_find_app(supervisor, record->app);
-        int pidfd, r;
+        _cleanup_close_ int pidfd = -1;
 
         if (!app)
                 return 0;
@@ -137,10 +137,7 @@ static int take_hold(const Adoption *adoption, const HoldRecord *record) {
                 return 0;
         }
 
-        r = hold_adopt(app, record, pidfd);
-        if (r < 0)
-                safe_close(pidfd);
-        return r;
+        return hold_adopt(app, record, pidfd);
 }
 
 /* What its manifest declares and was never started. */
