@@ -5,7 +5,7 @@
  * KeeperClient
  *
  * The brain's end of the one socket to sidecard-init: orders go out, news comes in and is given
- * to the Tree whose slot it names. Only io/tree.c and main talk to it.
+ * to the Tree whose slot it names. What core has kept over its death is sent here, too.
  */
 
 #include <stdbool.h>
