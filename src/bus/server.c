@@ -77,7 +77,10 @@ void server_tell_statuses(Server *server) {
 }
 
 static int on_tell_statuses(sd_event_source *source _unused_, void *userdata) {
-        server_tell_statuses(userdata);
+        Server *server = userdata;
+
+        server_tell_statuses(server);
+        waiters_wake(server, server->supervisor->events);
         return 0;
 }
 
@@ -147,10 +150,11 @@ static void on_app_changed(App *app, void *userdata _unused_) {
         app_object_mark(object);
 }
 
+/* Not at once: it may be written down with other things, and is not told before that. */
 static void on_event(void *userdata) {
-        Server *server = userdata;
+        const Server *server = userdata;
 
-        waiters_wake(server, server->supervisor->events);
+        (void) sd_event_source_set_enabled(server->status_teller, SD_EVENT_ONESHOT);
 }
 
 static void on_mode(App *app, void *userdata) {
@@ -261,6 +265,8 @@ Server *server_free(Server *server) {
         if (!server)
                 return NULL;
 
+        /* Of the end, after which there is no turn. */
+        (void) on_tell_statuses(NULL, server);
         waiters_free(server);
         owners_free(server);
         free_objects(server->supervisor);
@@ -268,7 +274,6 @@ Server *server_free(Server *server) {
         sd_event_source_disable_unref(server->retry);
         sd_event_source_disable_unref(server->flusher);
         sd_event_source_disable_unref(server->status_teller);
-        server_tell_statuses(server); /* of the end, after which there is no turn */
         sender_filter_free(server->senders);
         sd_bus_flush_close_unref(server->bus);
         free(server);
@@ -420,6 +425,9 @@ static int close_bus(Server *server, int error) {
 
 static int open_bus(Server *server) {
         int r;
+
+        /* Nobody knows us there: what has changed so far is news to none. */
+        (void) on_flush(NULL, server);
 
         r = sd_bus_open_user(&server->bus);
         if (r < 0)

@@ -30,7 +30,7 @@ struct Server {
         sd_event_source *watcher; /* after each event: is the connection still there? */
         sd_event_source *retry;   /* the bus is tried again */
         uint64_t retry_pause_usec;
-        sd_event_source *status_teller; /* before all else in the next turn: tells of statuses */
+        sd_event_source *status_teller; /* before all else in the next turn: statuses, events */
         sd_bus_message **statuses;      /* StatusChanged that are to be sent, the oldest first */
         size_t n_statuses;
         sd_event_source *flusher; /* once a turn, after all else: tells what has changed */

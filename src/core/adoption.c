@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/adoption.h"
+#include "core/goals.h"
 #include "core/past.h"
 #include "core/records.h"
 #include "io/ledger-file.h"
@@ -179,14 +180,41 @@ static int take_all(Adoption *adoption) {
         return r;
 }
 
+static void note_adoption(const Sidecar *s) {
+        Event event = {
+                .type = EVENT_ADOPTED,
+                .app = s->app->id,
+                .sidecar = s->spec->name,
+                .generation = s->life.generation,
+        };
+
+        (void) supervisor_add_event(s->supervisor, &event);
+}
+
+/* What a sidecar comes to is written down by itself; these events can be so all at once. */
 static unsigned resume_all(const Supervisor *supervisor) {
-        unsigned n = 0;
+        _cleanup_free_ Sidecar **adopted = NULL;
+        size_t n = 0;
 
         for (size_t i = 0; i < supervisor->n_apps; i++)
-                for (size_t k = 0; k < supervisor->apps[i]->n_sidecars; k++)
-                        n += sidecar_resume(supervisor->apps[i]->sidecars[k]);
+                n += supervisor->apps[i]->n_sidecars;
+        adopted = calloc(n + 1, sizeof(Sidecar *));
+        n = 0;
+        for (size_t i = 0; i < supervisor->n_apps; i++) {
+                App *app = supervisor->apps[i];
 
-        return n;
+                app_hold_still(app, true);
+                for (size_t k = 0; k < app->n_sidecars; k++)
+                        if (sidecar_resume(app->sidecars[k]) && adopted)
+                                adopted[n++] = app->sidecars[k];
+                app_hold_still(app, false);
+        }
+
+        records_begin(supervisor->records);
+        for (size_t i = 0; i < n; i++)
+                note_adoption(adopted[i]);
+        records_commit(supervisor->records);
+        return (unsigned) n;
 }
 
 /* Holders may have died meanwhile: their pidfds tell, as soon as the loop runs. */
@@ -225,6 +253,9 @@ int supervisor_adopt(Supervisor *supervisor) {
         supervisor->shutdown_until = adoption.past.supervisor.shutdown_until;
         supervisor->bus_lost_at = adoption.past.supervisor.bus_lost_at;
         supervisor->bus_id = TAKE_PTR(adoption.past.supervisor.bus_id);
+        supervisor->log_base = adoption.past.supervisor.log_base;
+        if (supervisor->log_base == 0)
+                supervisor_note_log_number(supervisor, clock_realtime_usec());
 
         r = take_all(&adoption);
         if (r < 0)

@@ -95,7 +95,7 @@ int app_adopt_sidecar(App *app,
         Sidecar *sidecar;
         int r;
 
-        if (!spec && !running)
+        if ((!spec && !running) || app_find(app, record->name))
                 return -ENOENT;
         r = sidecar_adopt(&sidecar, app, spec ? spec : running, record, running, ports_spec);
         if (r < 0)
@@ -174,6 +174,7 @@ void app_collect(App *app) {
                 }
                 supervisor->observer->on_sidecar_removed(sidecar, supervisor->observer_userdata);
                 record_sidecar_gone(sidecar);
+                supervisor_note_log_number(app->supervisor, log_ring_next(sidecar->ring));
                 sidecar_free(sidecar);
         }
 

@@ -331,6 +331,20 @@ static bool has_dependent_going_down(const App *app, const Sidecar *s) {
         return false;
 }
 
+void app_hold_still(App *app, bool still) {
+        app->is_settling = still;
+        for (size_t i = 0; still && i < app->n_sidecars; i++) {
+                Sidecar *s = app->sidecars[i];
+                const char *name = NULL;
+
+                lifecycle_set_blocked(&s->life,
+                                      check_dependencies(app, s, &name) != DEPENDENCY_HOLDS);
+                lifecycle_set_end_blocked(&s->life, has_dependent_going_down(app, s));
+        }
+        if (!still)
+                app_converge(app);
+}
+
 /* True: something of it has changed by what the others have come to. */
 static bool settle_one(App *app, Sidecar *s) {
         const char *name = NULL;

@@ -53,5 +53,11 @@ int app_set_mode(App *app, const char *mode, const char *server_url, const Plan 
  */
 void app_settle(App *app);
 
+/*
+ * While it holds still what one of its sidecars comes to moves none of the others. Each begins
+ * with what the others are at that moment, and all go on together at the end.
+ */
+void app_hold_still(App *app, bool still);
+
 /* URL of the external server of the current mode; "" where it has none. */
 const char *app_server_url(const App *app);

@@ -149,14 +149,15 @@ static void unlink_hold(const Hold *hold) {
 static void forget_hold(const Hold *hold) {
         unlink_hold(hold);
         record_hold_gone(hold);
-        keeper_client_drop_holder(hold->supervisor->keeper, hold->place);
 }
 
 /* Takes the hold over. */
 static void end_hold(Hold *hold) {
         _cleanup_(strv_freep) char **before = NULL;
         App *app = hold->app;
-        Records *records = app->supervisor->records;
+        const Supervisor *supervisor = app->supervisor;
+        Records *records = supervisor->records;
+        uint32_t place = hold->place;
         int r;
 
         r = list_held(app, &before);
@@ -172,6 +173,9 @@ static void end_hold(Hold *hold) {
         else if (r >= 0)
                 r = follow_holds(app, before);
         records_commit(records);
+
+        /* Not before that is written: a successor would find a hold, and nobody who has it. */
+        keeper_client_drop_holder(supervisor->keeper, place);
         if (r < 0)
                 (void) log_error_errno(r, "%s: cannot end all that its hold wanted", app->id);
 }
@@ -307,8 +311,10 @@ static Hold *find_former(const App *app, const HoldSpec *spec) {
         return former;
 }
 
+/* In the same place, so that there is no moment at which the keeper has neither of the two. */
 static void replace_hold(Hold *former, Hold *hold) {
         hold->since_usec = former->since_usec;
+        hold->place = former->place;
         forget_hold(former);
         hold_free(former);
 }
@@ -337,7 +343,8 @@ int hold_app(App *app, const HoldSpec *spec) {
         records_begin(supervisor->records);
         if (former)
                 replace_hold(former, hold);
-        r = find_place(supervisor, &hold->place);
+        else
+                r = find_place(supervisor, &hold->place);
         if (r >= 0)
                 r = keeper_client_keep_holder(supervisor->keeper, hold->place, spec->pidfd);
         if (r < 0)

@@ -15,6 +15,7 @@ const RecordField supervisor_fields[] = {
         RECORD_FIELD(1, SupervisorRecord, shutdown_until, FIELD_U64),
         RECORD_FIELD(2, SupervisorRecord, bus_lost_at, FIELD_U64),
         RECORD_FIELD(3, SupervisorRecord, bus_id, FIELD_STRING),
+        RECORD_FIELD(4, SupervisorRecord, log_base, FIELD_U64),
         RECORD_END,
 };
 
@@ -65,6 +66,7 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(17, SidecarRecord, changed_at_usec, FIELD_U64),
         RECORD_FIELD(18, SidecarRecord, ready_at_usec, FIELD_U64),
         RECORD_FIELD(19, SidecarRecord, retry_at_usec, FIELD_U64),
+        RECORD_FIELD(20, SidecarRecord, main_pid, FIELD_INT),
         RECORD_FIELD(30, SidecarRecord, token, FIELD_STRING),
         RECORD_FIELD(31, SidecarRecord, status_text, FIELD_STRING),
         RECORD_FIELD(32, SidecarRecord, probe_error, FIELD_STRING),

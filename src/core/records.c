@@ -83,6 +83,10 @@ static void rewrite_in(const Records *records, uint64_t usec) {
         (void) sd_event_source_set_enabled(records->rewriter, SD_EVENT_ONESHOT);
 }
 
+void records_rewrite(const Records *records) {
+        rewrite_in(records, 0);
+}
+
 int records_flush(Records *records) {
         int r;
 
@@ -192,19 +196,24 @@ static int list_ports(const Sidecar *s, char ***ret) {
         return 0;
 }
 
-void record_sidecar(Sidecar *s) {
+/* The manifests that it speaks of are written first. */
+static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
         Records *records = s->supervisor->records;
-        _cleanup_(strv_freep) char **ports = NULL;
-        SidecarRecord record = {
+
+        return (SidecarRecord){
                 .slot = tree_slot(s->tree),
                 .app = s->app->id,
                 .name = s->spec->name,
                 .life = s->life,
+                .running = s->running ? record_manifest(records, s->running->source) : 0,
+                .ports_from = s->ports_spec ? record_manifest(records, s->ports_spec->source) : 0,
+                .ports = ports,
                 .ignores_dependencies = s->ignores_dependencies,
                 .waits_for = s->waits_for,
                 .evidence = s->evidence,
                 .readiness_path = s->alive_paths[0],
                 .liveness_path = s->alive_paths[1],
+                .main_pid = s->main_pid,
                 .token = s->token,
                 .status_text = s->status_text,
                 .probe_error = s->probe_error,
@@ -216,20 +225,36 @@ void record_sidecar(Sidecar *s) {
                 .ready_at_usec = s->ready_at_usec,
                 .retry_at_usec = s->retry_at_usec,
         };
+}
+
+void record_sidecar(Sidecar *s) {
+        Records *records = s->supervisor->records;
+        _cleanup_(strv_freep) char **ports = NULL;
+        SidecarRecord record;
 
         if (list_ports(s, &ports) < 0) {
                 give_up(records);
                 return;
         }
-        record.ports = ports;
 
         records_begin(records);
-        if (s->running)
-                record.running = record_manifest(records, s->running->source);
-        if (s->ports_spec)
-                record.ports_from = record_manifest(records, s->ports_spec->source);
+        record = make_sidecar_record(s, ports);
         add(records, RECORD_SIDECAR, sidecar_fields, &record, &s->recorded);
         records_commit(records);
+}
+
+void record_is_known(Sidecar *s) {
+        Records *records = s->supervisor->records;
+        _cleanup_(strv_freep) char **ports = NULL;
+        SidecarRecord record;
+
+        if (!records->ledger || list_ports(s, &ports) < 0)
+                return;
+
+        record = make_sidecar_record(s, ports);
+        records->scratch.n_bytes = 0;
+        if (record_encode(&records->scratch, sidecar_fields, &record) >= 0)
+                s->recorded = checksum(records->scratch.bytes, records->scratch.n_bytes);
 }
 
 void record_sidecar_gone(const Sidecar *s) {
@@ -294,6 +319,7 @@ void record_supervisor(const Supervisor *supervisor) {
                 .shutdown_until = supervisor->shutdown_until,
                 .bus_lost_at = supervisor->bus_lost_at,
                 .bus_id = supervisor->bus_id,
+                .log_base = supervisor->log_base,
         };
 
         add(supervisor->records, RECORD_SUPERVISOR, supervisor_fields, &record, NULL);

@@ -40,7 +40,8 @@ typedef enum RecordKind {
 typedef struct SupervisorRecord {
         uint64_t shutdown_until; /* CLOCK_MONOTONIC, as all deadlines; 0: it goes on */
         uint64_t bus_lost_at;    /* 0: it is there */
-        char *bus_id;            /* of the bus that the names of the holds are of; NULL: none yet */
+        uint64_t log_base;
+        char *bus_id; /* of the bus that the names of the holds are of; NULL: none yet */
 } SupervisorRecord;
 
 typedef struct ManifestRecord {
@@ -72,6 +73,7 @@ typedef struct SidecarRecord {
         Evidence evidence;
         char *readiness_path;
         char *liveness_path;
+        pid_t main_pid;
         char *token;
         char *status_text;
         char *probe_error;
@@ -125,8 +127,13 @@ void records_begin(Records *records);
 void records_commit(Records *records);
 int records_flush(Records *records);
 
+/* What is in there of things that are no more goes, a moment later. */
+void records_rewrite(const Records *records);
+
 /* Each as it is now. One that has not changed costs nothing. */
 void record_sidecar(Sidecar *sidecar);
+/* The ledger has it just so: for what was read from there. */
+void record_is_known(Sidecar *sidecar);
 void record_sidecar_gone(const Sidecar *sidecar);
 void record_app(const App *app);
 void record_app_gone(const App *app);

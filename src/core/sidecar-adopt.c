@@ -55,6 +55,8 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         s->running = running ? sidecar_spec_ref(running) : NULL;
         lifecycle_on_adopted(&s->life, s->running ? s->running : s->spec, clock_monotonic_usec());
         s->ignores_dependencies = record->ignores_dependencies;
+        /* A guardian tells it again, but not before somebody may have asked. */
+        s->main_pid = record->main_pid;
         s->exit_is_news = record->exit_is_news;
         s->exit_dumped_core = record->exit_dumped_core;
         s->exit_code = record->exit_code;
@@ -77,14 +79,16 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         return r;
 }
 
-/* Where the keeper has nothing in that slot it may be used by anybody, and we take another. */
+/* Each keeps its slot, which is the key of its record, unless something else is alive there. */
 static int take_tree(Sidecar *s, uint32_t slot) {
         KeeperClient *keeper = s->supervisor->keeper;
         int r;
 
         r = tree_adopt(&s->tree, keeper, s->spec->name, slot, s->life.generation,
                        &sidecar_tree_observer, s);
-        if (r == -ENOENT || r == -EBUSY)
+        if (r == -ENOENT)
+                r = tree_new_at(&s->tree, keeper, s->spec->name, slot, &sidecar_tree_observer, s);
+        if (r == -EBUSY)
                 r = tree_new(&s->tree, keeper, s->spec->name, &sidecar_tree_observer, s);
 
         return r;
@@ -115,6 +119,11 @@ int sidecar_adopt(Sidecar **ret,
         if (r < 0)
                 return r;
 
+        s->is_to_resume = true;
+        if (tree_slot(s->tree) == record->slot)
+                record_is_known(s);
+        else
+                records_rewrite(s->supervisor->records);
         *ret = TAKE_PTR(s);
         return 0;
 }
@@ -129,23 +138,13 @@ static void on_nothing_there(Sidecar *s) {
         sidecar_tree_observer.on_emptied(s);
 }
 
-static void note_adoption(const Sidecar *s) {
-        Event event = {
-                .type = EVENT_ADOPTED,
-                .app = s->app->id,
-                .sidecar = s->spec->name,
-                .generation = s->life.generation,
-        };
-
-        (void) supervisor_add_event(s->supervisor, &event);
-}
-
 bool sidecar_resume(Sidecar *s) {
         uint64_t generation = s->life.generation;
         TreeKept kept;
         bool is_same;
         int r;
 
+        s->is_to_resume = false;
         tree_take_kept(s->tree, &kept);
         r = output_adopt(s->output, generation, kept.memory_fd, kept.stdout_fd, kept.stderr_fd);
         if (r < 0)
@@ -160,8 +159,6 @@ bool sidecar_resume(Sidecar *s) {
         /* It may have said it, and nobody looked. */
         sidecar_match_lines(s, log_ring_first(s->ring));
         is_same = !sidecar_is_gone(s) && s->life.generation == generation;
-        if (is_same)
-                note_adoption(s);
         sidecar_converge(s);
         return is_same;
 }

@@ -153,6 +153,17 @@ static void forget_paths(Sidecar *s) {
                 s->alive_paths[i] = (free(s->alive_paths[i]), NULL);
 }
 
+/* An end that changed no status, as that of a restart, is told before another generation begins. */
+static void tell_untold_exit(Sidecar *s) {
+        if (!s->exit_is_news)
+                return;
+
+        records_begin(s->supervisor->records);
+        (void) note_status(s);
+        record_sidecar(s);
+        records_commit(s->supervisor->records);
+}
+
 /* Nor has it been asked anything yet. */
 static void forget_health(Sidecar *s) {
         forget_paths(s);
@@ -166,18 +177,20 @@ static void forget_health(Sidecar *s) {
 static void do_spawn(Sidecar *s) {
         Cause cause = { .exit_code = -1 };
         bool permanent = false;
-        uint64_t now = clock_monotonic_usec();
 
+        tell_untold_exit(s);
         CRASHPOINT("spawn-decided");
         sidecar_spec_unref(s->running);
         s->running = sidecar_spec_ref(s->spec);
-        lifecycle_did_spawn(&s->life, s->running, now);
+        lifecycle_did_spawn(&s->life, s->running, clock_monotonic_usec());
         s->ready_at_usec = 0;
         forget_health(s);
 
+        /* To find out may have taken longer than the next try is to wait. */
         if (sidecar_launch(s, &cause, &permanent) < 0) {
                 sidecar_close_notify(s);
-                lifecycle_on_spawn_failed(&s->life, &cause, permanent, now, sidecar_roll());
+                lifecycle_on_spawn_failed(&s->life, &cause, permanent, clock_monotonic_usec(),
+                                          sidecar_roll());
         }
 }
 
@@ -254,6 +267,10 @@ void sidecar_converge(Sidecar *s) {
         Step step;
         int r;
 
+        /* What it waits for may be told first; it would be started then, and once more later. */
+        if (s->is_to_resume)
+                return;
+
         for (;;) {
                 uint64_t now = clock_monotonic_usec();
 
@@ -281,6 +298,10 @@ static void on_forked(void *userdata, pid_t pid) {
         CRASHPOINT("forked-told");
         s->main_pid = pid;
         sidecar_hear_notify(s);
+        /* An earlier brain has had this: its end may be known too, and is about to be told. */
+        if (s->life.process != PROCESS_REQUESTED)
+                return;
+
         lifecycle_on_forked(&s->life, clock_monotonic_usec());
         sidecar_converge(s);
 }
@@ -387,75 +408,6 @@ const TreeObserver sidecar_tree_observer = {
         .on_emptied = on_emptied,
 };
 
-/* At debug level the supervisor's log has every line too (contract G5). */
-static void log_lines(const Sidecar *s, uint64_t first) {
-        LogLine line;
-
-        for (uint64_t n = first; log_ring_get(s->ring, n, &line); n = line.number + 1)
-                log_at(line.stream == LOG_STDERR ? LOG_WARNING : LOG_INFO, "[%s] %.*s",
-                       sidecar_name(s), (int) line.n_bytes, line.bytes);
-}
-
-static void on_lines(uint64_t first, void *userdata) {
-        Sidecar *s = userdata;
-
-        if (log_get_max_level() >= LOG_DEBUG)
-                log_lines(s, first);
-
-        s->supervisor->observer->on_log(s, s->supervisor->observer_userdata);
-        sidecar_match_lines(s, first);
-}
-
-static void on_memory(int memory_fd, void *userdata) {
-        const Sidecar *s = userdata;
-        int r;
-
-        r = tree_keep_memory(s->tree, memory_fd);
-        if (r < 0)
-                (void) log_warning_errno(r, "[%s] its output would not survive this daemon",
-                                         sidecar_name(s));
-}
-
-static void on_room(void *userdata) {
-        Sidecar *s = userdata;
-
-        output_resume(s->output);
-}
-
-static void on_file_state(int error, void *userdata) {
-        Sidecar *s = userdata;
-
-        if (error != 0)
-                (void) log_warning_errno(error,
-                                         "[%s] its log file %s cannot be written; lines are kept "
-                                         "in memory only until it can",
-                                         sidecar_name(s), s->log_path);
-        else
-                log_notice("[%s] its log file is written again", sidecar_name(s));
-}
-
-static int open_logs(Sidecar *s) {
-        LogFileSpec spec = {
-                .max_size_bytes = s->spec->log_max_size_bytes,
-                .max_files = s->spec->log_max_files,
-        };
-        int r;
-
-        if (asprintf(&s->log_path, "%s/log/%s/%s.log", s->supervisor->state_dir, s->spec->app_id,
-                     s->spec->name) < 0)
-                return -ENOMEM;
-        spec.path = s->log_path;
-
-        r = log_ring_new(&s->ring, clock_realtime_usec());
-        if (r >= 0)
-                r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
-        if (r >= 0)
-                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines,
-                               on_memory, s);
-
-        return r;
-}
-
 int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec) {
         _cleanup_(sidecar_freep) Sidecar *s = NULL;
         int r;
@@ -471,7 +423,7 @@ int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec) {
         s->changed_at_usec = clock_realtime_usec();
         lifecycle_init(&s->life, s->spec, s->changed_at_usec);
 
-        r = open_logs(s);
+        r = sidecar_open_logs(s);
         if (r < 0)
                 return r;
 

@@ -89,6 +89,7 @@ struct Sidecar {
         uint64_t ready_at_usec;   /* 0: not yet */
         uint64_t retry_at_usec;   /* 0: none pending */
         bool unkillable_was_told;
+        bool is_to_resume; /* adopted, and not yet told what has happened since */
         uint64_t recorded; /* checksum of what the ledger has of it; 0: nothing */
 };
 

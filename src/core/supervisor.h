@@ -60,6 +60,7 @@ struct Supervisor {
         Hold **holds; /* in the order in which they came */
         size_t n_holds;
         Records *records;
+        uint64_t log_base; /* number of the first line of whoever has not written any yet */
 
         bool is_safe_mode; /* adopt, answer, stop; start nothing (contract D2) */
         bool shutting_down;
@@ -118,6 +119,9 @@ int supervisor_check_starts(const Supervisor *supervisor);
 
 /* Notes an event and tells the observer that there is one; answers its number. */
 uint64_t supervisor_add_event(Supervisor *supervisor, const Event *event);
+
+/* For core: a sidecar goes whose next line would have had that number. */
+void supervisor_note_log_number(Supervisor *supervisor, uint64_t number);
 
 /* For core: nothing is left of that sidecar's tree. */
 void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar);

@@ -109,6 +109,9 @@ uint64_t brain_count_oom_kills(void) {
 }
 
 static _Noreturn void run_brain(char *const *argv, int socket_fd, pid_t keeper) {
+        /* Before it has a handler, the end of its socket has to tell it: it must not die of this.
+         */
+        (void) signal(SIGUSR2, SIG_IGN);
         (void) prctl(PR_SET_PDEATHSIG, SIGUSR2);
         if (getppid() != keeper)
                 _exit(EXIT_EXEC_FAILED);

@@ -18,7 +18,8 @@ enum {
         _NEWS_MAX,
 };
 
-void entry_set_forked(Entry *entry, uint64_t generation, pid_t pid, int pidfd, int exec_fd) {
+void entry_set_forked(
+        Entry *entry, uint64_t generation, pid_t pid, int pidfd, int exec_fd, SpawnOrder *lent) {
         entry->state = ENTRY_RUNNING;
         entry->news |= 1U << NEWS_FORKED;
         entry->generation = generation;
@@ -26,11 +27,17 @@ void entry_set_forked(Entry *entry, uint64_t generation, pid_t pid, int pidfd, i
         entry->pid = pid;
         entry->main_fd = pidfd;
         entry->exec_fd = exec_fd;
+        entry->lent = TAKE(*lent, (SpawnOrder) SPAWN_ORDER_NONE);
         entry->has_exec = false;
 }
 
-void entry_set_guarded(Entry *entry, uint64_t generation, pid_t pid, int brain_end) {
-        entry_set_forked(entry, generation, pid, brain_end, -1);
+void entry_set_guarded(Entry *entry,
+                       uint64_t generation,
+                       pid_t pid,
+                       int brain_end,
+                       int exec_fd,
+                       SpawnOrder *lent) {
+        entry_set_forked(entry, generation, pid, brain_end, exec_fd, lent);
         entry->is_guarded = true;
 }
 

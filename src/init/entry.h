@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "init/spawn.h"
 #include "util/macro.h"
 
 typedef enum EntryState {
@@ -32,10 +33,11 @@ typedef struct Entry {
         int main_fd;         /* pidfd, or the brain's end of the guardian's pair */
         int stdout_fd;       /* where its output is read; -1: not kept */
         int stderr_fd;
-        int notify_fd; /* where it says how it is; -1: not kept */
-        int memory_fd; /* of the slot, through all its generations; -1: none */
-        int exec_fd;   /* speaks when the exec has come to something */
-        bool has_exec; /* it has */
+        int notify_fd;   /* where it says how it is; -1: not kept */
+        int memory_fd;   /* of the slot, through all its generations; -1: none */
+        SpawnOrder lent; /* to a child that has no descriptors of its own yet */
+        int exec_fd;     /* speaks when the exec has come to something */
+        bool has_exec;   /* it has */
         int exec_error;
         int code; /* as in siginfo_t */
         int status;
@@ -46,12 +48,14 @@ typedef struct Entry {
 #define ENTRY_NONE                                                                                 \
         {                                                                                          \
                 .main_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .notify_fd = -1, .memory_fd = -1, \
-                .exec_fd = -1                                                                      \
+                .lent = SPAWN_ORDER_NONE, .exec_fd = -1,                                           \
         }
 
 /* Facts, each with its news. Descriptors are handed over. */
-void entry_set_forked(Entry *entry, uint64_t generation, pid_t pid, int pidfd, int exec_fd);
-void entry_set_guarded(Entry *entry, uint64_t generation, pid_t pid, int brain_end);
+void entry_set_forked(
+        Entry *entry, uint64_t generation, pid_t pid, int pidfd, int exec_fd, SpawnOrder *lent);
+void entry_set_guarded(
+        Entry *entry, uint64_t generation, pid_t pid, int brain_end, int exec_fd, SpawnOrder *lent);
 void entry_set_refused(Entry *entry, uint64_t generation, int error);
 void entry_set_exec(Entry *entry, int error);
 void entry_set_ended(Entry *entry, int code, int status);

@@ -64,7 +64,7 @@ int children_kill(bool (*is_spared)(pid_t pid, void *userdata), void *userdata) 
 static void read_exec_result(Guardian *g) {
         int error;
 
-        if (g->entry.exec_fd < 0 || spawn_exec_result(g->entry.exec_fd, &error) < 0)
+        if (g->entry.exec_fd < 0 || spawn_exec_result(g->entry.exec_fd, &g->entry.lent, &error) < 0)
                 return;
         entry_set_exec(&g->entry, error);
         g->facts->exec_error = error;
@@ -72,6 +72,7 @@ static void read_exec_result(Guardian *g) {
 }
 
 static void note_main_end(Guardian *g, const siginfo_t *info) {
+        spawn_order_close(&g->entry.lent);
         read_exec_result(g);
         entry_set_ended(&g->entry, info->si_code, info->si_status);
         g->facts->status = info->si_status;
@@ -198,19 +199,22 @@ static int make_signal_fd(void) {
 }
 
 static void guardian_main(Guardian *g, const Session *session, SpawnOrder *order, pid_t keeper) {
-        int keep[] = { g->pair_fd,      session->null_fd, order->payload_fd,
-                       order->stdin_fd, order->stdout_fd, order->stderr_fd };
+        int keep[] = { g->pair_fd,       session->null_fd, order->payload_fd, order->stdin_fd,
+                       order->stdout_fd, order->stderr_fd, order->exec_fd };
         uint64_t generation = g->entry.generation;
         int r, pidfd, exec_fd;
         pid_t pid;
 
+        close_all_but(keep, ELEMENTSOF(keep));
+        /* From now on the keeper may close what was lent to us. */
+        (void) spawn_tell(order, 0);
+        order->exec_fd = safe_close(order->exec_fd);
         (void) prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != keeper)
                 return;
         (void) prctl(PR_SET_CHILD_SUBREAPER, 1);
         /* What is sent to the keeper's whole group must not end those who clean up after it. */
         (void) setsid();
-        close_all_but(keep, ELEMENTSOF(keep));
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
                 (void) dup2(session->null_fd, fd);
 
@@ -221,44 +225,43 @@ static void guardian_main(Guardian *g, const Session *session, SpawnOrder *order
         if (r < 0)
                 entry_set_refused(&g->entry, generation, -r);
         else
-                entry_set_forked(&g->entry, generation, pid, pidfd, exec_fd);
+                entry_set_forked(&g->entry, generation, pid, pidfd, exec_fd, order);
         spawn_order_close(order);
         serve(g);
 }
 
 int guardian_start(const Session *session,
-                   const SpawnOrder *order,
+                   SpawnOrder *order,
                    uint32_t slot,
                    uint64_t generation,
                    GuardianFacts *facts,
                    pid_t *ret_pid,
-                   int *ret_brain_end) {
+                   int *ret_brain_end,
+                   int *ret_exec_fd) {
 
-        _cleanup_close_ int own_end = -1, brain_end = -1;
+        _cleanup_close_ int brain_end = -1, pidfd = -1;
         Guardian guardian = {
                 .entry = ENTRY_NONE,
                 .facts = facts,
                 .slot = slot,
                 .signal_fd = -1,
         };
-        SpawnOrder own_order = *order;
-        pid_t keeper = getpid(), pid;
-        int pair[2];
+        pid_t keeper = getpid();
+        int pair[2], pid;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
                 return -errno;
-        own_end = pair[0];
+        order->pair_fd = pair[0];
         brain_end = pair[1];
 
         *facts = (GuardianFacts){ 0 };
-        pid = fork();
+        pid = spawn_clone(order, &pidfd, ret_exec_fd);
         if (pid < 0)
-                return -errno;
+                return pid;
         if (pid == 0) {
-                guardian.pair_fd = own_end;
+                guardian.pair_fd = TAKE_FD(order->pair_fd);
                 guardian.entry.generation = generation;
-                own_order.cgroup_fd = -1;
-                guardian_main(&guardian, session, &own_order, keeper);
+                guardian_main(&guardian, session, order, keeper);
                 _exit(EXIT_SUCCESS);
         }
         *ret_pid = pid;

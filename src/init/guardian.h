@@ -30,13 +30,15 @@ typedef struct GuardianFacts {
         int status;
 } GuardianFacts;
 
+/* exec_fd and what is left in *order: as of spawn_clone(). */
 int guardian_start(const Session *session,
-                   const SpawnOrder *order,
+                   SpawnOrder *order,
                    uint32_t slot,
                    uint64_t generation,
                    GuardianFacts *facts,
                    pid_t *ret_pid,
-                   int *ret_brain_end);
+                   int *ret_brain_end,
+                   int *ret_exec_fd);
 
 /*
  * SIGKILL to every child of this process that is_spared does not name; answers how many. They

@@ -3,10 +3,11 @@
 /*
  * Instance
  *
- * A lock of the process, fcntl(2) F_SETLK, and not one of the open file description: a child
- * shares the latter until its exec, so that after a kill of the keeper a dying child would still
- * hold it, and the next keeper would take itself for the second. It is lost with the first close
- * of any descriptor of the file, and so the file is opened nowhere else.
+ * The lock has to end with the keeper, and a child that has not come to its exec yet, or is frozen
+ * before that, must not have a part in it: the next keeper would take itself for the second. Such
+ * a child may share the keeper's open files, and even its table of descriptors (init/spawn.c),
+ * whose locks those of fcntl(2) are. So it is a lock of the open file, and that is kept open by
+ * nothing but a mapping that children do not inherit.
  */
 
 #include <ctype.h>
@@ -15,6 +16,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "init/instance.h"
@@ -118,37 +121,33 @@ static int open_directory(const char *path, int *ret_fd, struct stat *ret_stat) 
         return 0;
 }
 
-/* 1: *ret_holder has it. */
-static int try_lock(int fd, pid_t *ret_holder) {
-        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+static pid_t read_holder(int fd) {
+        char text[16] = "";
 
-        for (;;) {
-                lock.l_type = F_WRLCK;
-                if (fcntl(fd, F_SETLK, &lock) >= 0)
-                        return 0;
-                if (errno != EAGAIN && errno != EACCES)
-                        return -errno;
-                if (fcntl(fd, F_GETLK, &lock) < 0)
-                        return -errno;
-                /* It may have ended in between. */
-                if (lock.l_type != F_UNLCK) {
-                        *ret_holder = lock.l_pid;
-                        return 1;
-                }
-        }
+        return pread(fd, text, sizeof(text) - 1, 0) < 0 ? 0 : (pid_t) strtol(text, NULL, 10);
 }
 
-static int take_lock(int directory_fd, int *ret_fd, pid_t *ret_holder) {
+static int bind_to_this_process(int fd) {
+        void *page = mmap(NULL, 1, PROT_NONE, MAP_PRIVATE, fd, 0);
+
+        if (page == MAP_FAILED || madvise(page, 1, MADV_DONTFORK) < 0)
+                return -errno;
+        return ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int) getpid()) < 0 ? -errno : 0;
+}
+
+/* 1: *ret_holder has it. */
+static int take_lock(int directory_fd, pid_t *ret_holder) {
         _cleanup_close_ int fd =
                 openat(directory_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        int r;
 
         if (fd < 0)
                 return -errno;
-        r = try_lock(fd, ret_holder);
-        if (r == 0)
-                *ret_fd = TAKE_FD(fd);
-        return r;
+        if (flock(fd, LOCK_EX | LOCK_NB) >= 0)
+                return bind_to_this_process(fd);
+        if (errno != EWOULDBLOCK)
+                return -errno;
+        *ret_holder = read_holder(fd);
+        return 1;
 }
 
 int instance_open(Instance *ret,
@@ -170,5 +169,5 @@ int instance_open(Instance *ret,
         /* The device too: the same path in two containers is two supervisors. */
         mark = hash(hash_text(ret->directory), &st.st_dev, sizeof(st.st_dev));
         (void) snprintf(ret->mark, sizeof(ret->mark), "%016llx", (unsigned long long) mark);
-        return take_lock(directory_fd, &ret->lock_fd, ret_holder);
+        return take_lock(directory_fd, ret_holder);
 }

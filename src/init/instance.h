@@ -19,7 +19,6 @@ typedef struct Instance {
         char folder[INSTANCE_FOLDER_MAX]; /* "sidecard", or "sidecard-HASH" */
         char directory[PATH_MAX];         /* below XDG_RUNTIME_DIR */
         char mark[17];                    /* of the directory, for what is not below it */
-        int lock_fd;                      /* held for the life of the process */
 } Instance;
 
 /*
@@ -31,8 +30,8 @@ void instance_folder(char ret[static INSTANCE_FOLDER_MAX],
                      const char *address);
 
 /*
- * 0: this process is the supervisor; 1: *ret_holder is (0: not to be seen from here). -ENOTDIR and
- * -EPERM: the folder is not a directory, or not ours.
+ * 0: this process is the supervisor for as long as it lives; 1: *ret_holder is (0: it has not said
+ * so yet). -ENOTDIR and -EPERM: the folder is not a directory, or not ours.
  */
 int instance_open(Instance *ret,
                   const char *runtime_directory,

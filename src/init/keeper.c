@@ -314,12 +314,11 @@ static void on_child_end(Keeper *k, const siginfo_t *info) {
                 k->strangers = k->strangers || !k->setup->containment;
                 return;
         }
+        table_read_last_exec_result(&k->table, entry);
         if (entry->is_guarded)
                 on_guardian_end(k, entry, info);
-        else {
-                table_read_exec_result(&k->table, entry);
+        else
                 entry_set_ended(entry, info->si_code, info->si_status);
-        }
         post_tell_entry(&k->post, entry);
 }
 

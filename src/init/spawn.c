@@ -4,8 +4,13 @@
  * Spawn
  *
  * clone3(2) rather than fork(2): the child is born inside its cgroup and with a pidfd, so there
- * is no instant at which it is elsewhere or nameless. The child shares nothing with us but
- * descriptors until execve(2), and calls nothing but the kernel.
+ * is no instant at which it is elsewhere or nameless. The child calls nothing but the kernel.
+ *
+ * Copying the table of descriptors, and closing the copies at the exec, is what a start would cost
+ * most with a thousand sidecars. With CLONE_FILES nothing is copied, and CLOSE_RANGE_UNSHARE copies
+ * only what is below the range: close_range(2), and dup_fd() of the kernel's fs/file.c. Until then
+ * the child finds its descriptors in our table, where they must stay what they are: it may be in a
+ * frozen cgroup and not run for hours. So its first word to us is that it has a table of its own.
  */
 
 #include <fcntl.h>
@@ -29,6 +34,10 @@
 #define OOM_SCORE_ADJ_ABOVE_OURS 200
 #define OOM_SCORE_ADJ_MAX 1000
 #define EXIT_EXEC_FAILED 127
+
+/* Below it is room for what is open for long and for what is lent to some 150 children. */
+#define KEPT_FROM 1024
+#define KEPT_MAX (4 * WIRE_SLOTS_MAX + WIRE_HOLDERS_MAX)
 
 /*
  * Children inherit dispositions, so making ours the default once saves 64 calls a spawn. Blocked
@@ -67,6 +76,18 @@ static void read_oom_score_adj(Session *session) {
                         (short) score);
 }
 
+/*
+ * A table that grows while it is shared waits for all other processors (expand_fdtable() of the
+ * kernel's fs/file.c), which takes longer than many starts. It never shrinks.
+ */
+static void make_room(const Session *session, rlim_t limit) {
+        rlim_t last = KEPT_FROM + KEPT_MAX;
+
+        if (last >= limit)
+                last = limit - 1;
+        safe_close(fcntl(session->null_fd, F_DUPFD_CLOEXEC, (int) last));
+}
+
 int session_take(Session *ret) {
         Session session = { .null_fd = -1 };
         struct rlimit raised;
@@ -85,6 +106,7 @@ int session_take(Session *ret) {
         raised = session.nofile;
         raised.rlim_cur = raised.rlim_max;
         (void) setrlimit(RLIMIT_NOFILE, &raised);
+        make_room(&session, raised.rlim_cur);
 
         read_oom_score_adj(&session);
         settle_signals();
@@ -98,6 +120,18 @@ void spawn_order_close(SpawnOrder *order) {
         order->stderr_fd = safe_close(order->stderr_fd);
         order->stdin_fd = safe_close(order->stdin_fd);
         order->cgroup_fd = safe_close(order->cgroup_fd);
+        order->exec_fd = safe_close(order->exec_fd);
+        order->pair_fd = safe_close(order->pair_fd);
+}
+
+int spawn_keep(int fd) {
+        int kept_fd = fcntl(fd, F_DUPFD_CLOEXEC, KEPT_FROM);
+
+        /* With so few allowed, where it is does not matter. */
+        if (kept_fd < 0)
+                return fd;
+        safe_close(fd);
+        return kept_fd;
 }
 
 static WirePayload *map_payload(int fd) {
@@ -121,55 +155,91 @@ static char **vector_at(WirePayload *payload, uint64_t offset) {
         return (char **) vector;
 }
 
-static bool settle_child(const Session *session, const SpawnOrder *order) {
+bool spawn_tell(const SpawnOrder *order, int error) {
+        return write(order->exec_fd, &error, sizeof(error)) == sizeof(error);
+}
+
+static _Noreturn void give_up(const SpawnOrder *order) {
+        (void) spawn_tell(order, errno);
+        _exit(EXIT_EXEC_FAILED);
+}
+
+/*
+ * Closes all else: among what we have got a copy of is what is lent to others, and nobody is to
+ * wait for the end of a pipe because our program's disk does not answer.
+ */
+static bool settle_descriptors(const Session *session, const SpawnOrder *order) {
+        unsigned exec_fd = (unsigned) order->exec_fd;
+
+        return dup2(order->stdin_fd < 0 ? session->null_fd : order->stdin_fd, STDIN_FILENO) >= 0 &&
+               dup2(order->stdout_fd, STDOUT_FILENO) >= 0 &&
+               dup2(order->stderr_fd, STDERR_FILENO) >= 0 &&
+               (exec_fd == STDERR_FILENO + 1 ||
+                close_range(STDERR_FILENO + 1, exec_fd - 1, 0) >= 0) &&
+               close_range(exec_fd + 1, ~0U, 0) >= 0;
+}
+
+static bool settle_child(const Session *session) {
         if (session->oom_score_adj[0] != '\0')
                 (void) kernel_file_write(AT_FDCWD, "/proc/self/oom_score_adj",
                                          session->oom_score_adj);
 
         return setsid() >= 0 && spawn_unblock_signals() >= 0 &&
-               dup2(order->stdin_fd < 0 ? session->null_fd : order->stdin_fd, STDIN_FILENO) >= 0 &&
-               dup2(order->stdout_fd, STDOUT_FILENO) >= 0 &&
-               dup2(order->stderr_fd, STDERR_FILENO) >= 0 &&
-               close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) >= 0 &&
                setrlimit(RLIMIT_NOFILE, &session->nofile) >= 0;
 }
 
-static _Noreturn void
-run_child(const Session *session, const SpawnOrder *order, pid_t parent, int exec_fd) {
-        WirePayload *payload;
-        int error;
+static _Noreturn void run_child(const Session *session, const SpawnOrder *order, pid_t parent) {
+        WirePayload *payload = map_payload(order->payload_fd);
+
+        if (!payload || !settle_descriptors(session, order) || !spawn_tell(order, 0))
+                give_up(order);
 
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         /* The parent may have died before it was told to take us along. */
         if (getppid() != parent)
                 _exit(EXIT_EXEC_FAILED);
 
-        payload = map_payload(order->payload_fd);
-        if (payload && settle_child(session, order) &&
-            chdir((char *) payload + payload->working_directory) >= 0)
+        if (settle_child(session) && chdir((char *) payload + payload->working_directory) >= 0)
                 (void) execve((char *) payload + payload->path, vector_at(payload, payload->argv),
                               vector_at(payload, payload->envp));
 
-        error = errno;
-        (void) !write(exec_fd, &error, sizeof(error));
-        _exit(EXIT_EXEC_FAILED);
+        give_up(order);
 }
 
-int spawn_main(const Session *session,
-               const SpawnOrder *order,
-               pid_t *ret_pid,
-               int *ret_pidfd,
-               int *ret_exec_fd) {
+/* All that a child has to find by its number is below what it does not copy. */
+static bool is_low(const SpawnOrder *order) {
+        return order->payload_fd < KEPT_FROM && order->stdout_fd < KEPT_FROM &&
+               order->stderr_fd < KEPT_FROM && order->stdin_fd < KEPT_FROM &&
+               order->exec_fd < KEPT_FROM && order->pair_fd < KEPT_FROM;
+}
 
-        _cleanup_close_ int exec_read = -1, exec_write = -1;
-        int pidfd = -1, pipe_fds[2];
+/* Answers as spawn_clone(). */
+static int clone_child(struct clone_args *args, SpawnOrder *order) {
+        bool shares = is_low(order);
+        long pid;
+
+        if (shares)
+                args->flags |= CLONE_FILES;
+        pid = syscall(SYS_clone3, args, sizeof(*args));
+        if (pid < 0)
+                return -errno;
+        if (pid > 0) {
+                order->cgroup_fd = safe_close(order->cgroup_fd);
+                if (!shares)
+                        spawn_order_close(order);
+        } else if (shares && close_range(KEPT_FROM, ~0U, CLOSE_RANGE_UNSHARE) < 0)
+                give_up(order);
+        return (int) pid;
+}
+
+int spawn_clone(SpawnOrder *order, int *ret_pidfd, int *ret_exec_fd) {
+        _cleanup_close_ int exec_read = -1;
+        int pidfd = -1, pipe_fds[2], pid;
         struct clone_args args = {
                 .flags = CLONE_PIDFD,
                 .pidfd = (uint64_t) (uintptr_t) &pidfd,
                 .exit_signal = SIGCHLD,
         };
-        pid_t parent = getpid();
-        long pid;
 
         if (order->cgroup_fd >= 0) {
                 args.flags |= CLONE_INTO_CGROUP;
@@ -178,26 +248,47 @@ int spawn_main(const Session *session,
         if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
                 return -errno;
         exec_read = pipe_fds[0];
-        exec_write = pipe_fds[1];
+        order->exec_fd = pipe_fds[1];
 
-        pid = syscall(SYS_clone3, &args, sizeof(args));
+        pid = clone_child(&args, order);
         if (pid < 0) /* pidfd means nothing then, whatever it holds */
-                return -errno;
-        if (pid == 0)
-                run_child(session, order, parent, exec_write);
+                order->exec_fd = safe_close(order->exec_fd);
+        if (pid > 0) {
+                *ret_pidfd = pidfd;
+                *ret_exec_fd = TAKE_FD(exec_read);
+        }
+        return pid;
+}
 
-        *ret_pid = (pid_t) pid;
-        *ret_pidfd = pidfd;
-        *ret_exec_fd = TAKE_FD(exec_read);
+int spawn_main(const Session *session,
+               SpawnOrder *order,
+               pid_t *ret_pid,
+               int *ret_pidfd,
+               int *ret_exec_fd) {
+
+        pid_t parent = getpid();
+        int pid = spawn_clone(order, ret_pidfd, ret_exec_fd);
+
+        if (pid < 0)
+                return pid;
+        if (pid == 0)
+                run_child(session, order, parent);
+        *ret_pid = pid;
         return 0;
 }
 
-int spawn_exec_result(int exec_fd, int *ret_error) {
-        int error = 0;
-        ssize_t n = read(exec_fd, &error, sizeof(error));
+int spawn_exec_result(int exec_fd, SpawnOrder *lent, int *ret_error) {
+        int error;
+        ssize_t n;
 
-        if (n < 0 && errno == EAGAIN)
-                return -EAGAIN;
+        do {
+                error = 0;
+                n = read(exec_fd, &error, sizeof(error));
+                if (n < 0 && errno == EAGAIN)
+                        return -EAGAIN;
+                spawn_order_close(lent);
+        } while (n > 0 && error == 0);
+
         *ret_error = n < 0 ? errno : error;
         return 0;
 }

@@ -56,19 +56,27 @@ static void drop(Table *table, Entry *entry) {
         entry_drop(entry);
 }
 
+/* Takes what is the child's out of fds. */
 static bool order_from_fds(SpawnOrder *ret, uint32_t flags, int *fds, size_t n_fds) {
         size_t n_wanted = 3 + !!(flags & WIRE_SPAWN_STDIN) + !!(flags & WIRE_SPAWN_CGROUP) +
                           2 * !!(flags & WIRE_SPAWN_KEEP) + !!(flags & WIRE_SPAWN_NOTIFY);
-        size_t n = 3;
 
         if (n_fds != n_wanted)
                 return false;
-        ret->payload_fd = fds[0];
-        ret->stdout_fd = fds[1];
-        ret->stderr_fd = fds[2];
-        ret->stdin_fd = flags & WIRE_SPAWN_STDIN ? fds[n++] : -1;
-        ret->cgroup_fd = flags & WIRE_SPAWN_CGROUP ? fds[n] : -1;
+        ret->payload_fd = TAKE_FD(fds[0]);
+        ret->stdout_fd = TAKE_FD(fds[1]);
+        ret->stderr_fd = TAKE_FD(fds[2]);
+        if (flags & WIRE_SPAWN_STDIN)
+                ret->stdin_fd = TAKE_FD(fds[3]);
+        if (flags & WIRE_SPAWN_CGROUP)
+                ret->cgroup_fd = TAKE_FD(fds[flags & WIRE_SPAWN_STDIN ? 4 : 3]);
         return true;
+}
+
+static void watch_exec(const Table *table, const Entry *entry) {
+        struct epoll_event event = { .events = EPOLLIN, .data.u32 = table_slot(table, entry) };
+
+        (void) epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, entry->exec_fd, &event);
 }
 
 /* They come last. */
@@ -76,35 +84,34 @@ static void keep_from_fds(Entry *entry, uint32_t flags, int *fds, size_t n_fds) 
         size_t n_notify = flags & WIRE_SPAWN_NOTIFY ? 1 : 0;
 
         if (flags & WIRE_SPAWN_KEEP) {
-                entry->stdout_fd = TAKE_FD(fds[n_fds - n_notify - 2]);
-                entry->stderr_fd = TAKE_FD(fds[n_fds - n_notify - 1]);
+                entry->stdout_fd = spawn_keep(TAKE_FD(fds[n_fds - n_notify - 2]));
+                entry->stderr_fd = spawn_keep(TAKE_FD(fds[n_fds - n_notify - 1]));
         }
         if (n_notify > 0)
-                entry->notify_fd = TAKE_FD(fds[n_fds - 1]);
+                entry->notify_fd = spawn_keep(TAKE_FD(fds[n_fds - 1]));
 }
 
 static int spawn_guarded(Table *table,
                          Entry *entry,
                          const Session *session,
-                         const SpawnOrder *order,
+                         SpawnOrder *order,
                          uint64_t generation) {
         uint32_t slot = table_slot(table, entry);
-        int r, brain_end;
+        int r, brain_end, exec_fd;
         pid_t pid;
 
+        order->cgroup_fd = safe_close(order->cgroup_fd);
         r = guardian_start(session, order, slot, generation, &table->guardian_facts[slot], &pid,
-                           &brain_end);
-        if (r >= 0)
-                entry_set_guarded(entry, generation, pid, brain_end);
-        return r;
+                           &brain_end, &exec_fd);
+        if (r < 0)
+                return r;
+        entry_set_guarded(entry, generation, pid, spawn_keep(brain_end), exec_fd, order);
+        watch_exec(table, entry);
+        return 0;
 }
 
-static int spawn(Table *table,
-                 Entry *entry,
-                 const Session *session,
-                 const SpawnOrder *order,
-                 uint64_t generation) {
-        struct epoll_event event = { .events = EPOLLIN, .data.u32 = table_slot(table, entry) };
+static int
+spawn(Table *table, Entry *entry, const Session *session, SpawnOrder *order, uint64_t generation) {
         int r, pidfd, exec_fd;
         pid_t pid;
 
@@ -117,15 +124,15 @@ static int spawn(Table *table,
                 return spawn_guarded(table, entry, session, order, generation);
         if (r < 0)
                 return r;
-        entry_set_forked(entry, generation, pid, pidfd, exec_fd);
-        (void) epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, exec_fd, &event);
+        entry_set_forked(entry, generation, pid, spawn_keep(pidfd), exec_fd, order);
+        watch_exec(table, entry);
         return 0;
 }
 
 Entry *table_spawn(
         Table *table, const Session *session, const WireMessage *message, int *fds, size_t n_fds) {
         Entry *entry = use_slot(table, message->slot);
-        SpawnOrder order;
+        _cleanup_(spawn_order_close) SpawnOrder order = SPAWN_ORDER_NONE;
         int r;
 
         if (message->generation <= entry->generation)
@@ -164,7 +171,7 @@ void table_release(Table *table, const WireMessage *message) {
 
 static void replace(int *kept_fd, int *fd) {
         safe_close(*kept_fd);
-        *kept_fd = TAKE_FD(*fd);
+        *kept_fd = *fd < 0 ? -1 : spawn_keep(TAKE_FD(*fd));
 }
 
 void table_keep_memory(Table *table, uint32_t slot, int *fd) {
@@ -180,11 +187,27 @@ void table_keep_holder(Table *table, uint32_t index, int *fd) {
                 replace(&table->holders[index], fd);
 }
 
+static void take_exec_result(const Table *table, Entry *entry, int error) {
+        unwatch_exec(table, entry);
+        /* A guardian has only told that nothing is lent to it any more. */
+        if (entry->is_guarded)
+                entry->exec_fd = safe_close(entry->exec_fd);
+        else
+                entry_set_exec(entry, error);
+}
+
 void table_read_exec_result(Table *table, Entry *entry) {
         int error;
 
-        if (entry->exec_fd < 0 || spawn_exec_result(entry->exec_fd, &error) < 0)
+        if (entry->exec_fd < 0 || spawn_exec_result(entry->exec_fd, &entry->lent, &error) < 0)
                 return;
-        unwatch_exec(table, entry);
-        entry_set_exec(entry, error);
+        take_exec_result(table, entry, error);
+}
+
+void table_read_last_exec_result(Table *table, Entry *entry) {
+        spawn_order_close(&entry->lent);
+        table_read_exec_result(table, entry);
+        /* A younger child may still have a copy of its end: a failure would have been told. */
+        if (entry->exec_fd >= 0)
+                take_exec_result(table, entry, 0);
 }

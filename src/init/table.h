@@ -53,3 +53,6 @@ void table_keep_holder(Table *table, uint32_t index, int *fd);
 
 /* Looks whether the exec of this entry has come to something. */
 void table_read_exec_result(Table *table, Entry *entry);
+
+/* ... now that the child has been reaped: if not, it never will, and nothing is lent any more. */
+void table_read_last_exec_result(Table *table, Entry *entry);

@@ -152,11 +152,12 @@ int cgroup_open(Cgroup **ret, int trees_fd, const char *trees_path, const char *
         if (r < 0)
                 return r;
         read_mark(cgroup);
-        r = check_mark(cgroup);
+        r = cgroup->mark[0] == '\0' ? 1 : cgroup_dir_has_mark(cgroup->fd, cgroup->mark);
         if (r < 0)
                 return r;
         /* The earlier brain may have died before it came to this. */
-        set_mark(cgroup);
+        if (r == 0)
+                set_mark(cgroup);
         cgroup->was_killed = true; /* maybe: nobody knows any more */
         *ret = TAKE_PTR(cgroup);
         return 0;

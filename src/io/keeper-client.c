@@ -23,6 +23,7 @@
 #include "io/unclaimed.h"
 #include "util/cgroup-dir.h"
 #include "util/clock.h"
+#include "util/crashpoint.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -50,6 +51,7 @@ struct KeeperClient {
         sd_event_source *source;
         int socket_fd;
         int trees_fd;
+        bool is_leaving;
         bool cgroups_dropped; /* they cannot be used for a spawn; those that are there stay */
         char *trees_cgroup;
         Order *first; /* Order::next */
@@ -161,6 +163,7 @@ int keeper_client_send(KeeperClient *client,
                 return r;
         *client->last = order;
         client->last = &order->next;
+        CRASHPOINT("order-queued");
         return want_room(client, true);
 }
 
@@ -299,8 +302,12 @@ int keeper_client_read_table(KeeperClient *client) {
                         r = wait_for_message(client, until);
                         continue;
                 }
-                if (r <= 0)
-                        return r == 0 ? -EPIPE : r;
+                if (r == 0) {
+                        kill_all_trees();
+                        return -EPIPE;
+                }
+                if (r < 0)
+                        return r;
                 r = on_table_message(client, &message, fds, n_fds);
                 wire_close_fds(fds, n_fds);
         }
@@ -353,6 +360,10 @@ void keeper_client_end_unclaimed(KeeperClient *client) {
                 }
         if (!client->unclaimed)
                 (void) unclaimed_new(&client->unclaimed, client);
+}
+
+void keeper_client_leave_all(KeeperClient *client) {
+        client->is_leaving = true;
 }
 
 /* The client's life */
@@ -462,7 +473,8 @@ int keeper_client_claim_slot(KeeperClient *client,
 void keeper_client_release_slot(KeeperClient *client, uint32_t slot) {
         WireMessage message = { .kind = WIRE_RELEASE, .slot = slot };
 
-        (void) keeper_client_send(client, &message, NULL, 0);
+        if (!client->is_leaving)
+                (void) keeper_client_send(client, &message, NULL, 0);
         (void) kept_slot_free(client->slots[slot].kept);
         client->slots[slot] = (Slot){ 0 };
 }

@@ -60,6 +60,9 @@ void keeper_client_drop_holder(KeeperClient *client, uint32_t index);
  */
 void keeper_client_end_unclaimed(KeeperClient *client);
 
+/* It is about to be freed: all that is given back from now on stays, for the next brain. */
+void keeper_client_leave_all(KeeperClient *client);
+
 /* A SIGHUP reached the brain: the keeper replaces it by what is on disk now. */
 int keeper_client_send_upgrade(KeeperClient *client);
 

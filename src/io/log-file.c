@@ -63,17 +63,17 @@ void log_file_follow(LogFile *file, LogMemory *memory, const LogExtent *extent, 
         file->reserved = reserved;
         file->extent = *extent;
         file->done = note.raw < log_extent_raw(extent) ? note.raw : log_extent_raw(extent);
-        file->taken = file->done;
         file->is_unsure = note.inode != 0;
         if (!log_file_is_written(file))
                 log_file_call_thread(file);
         (void) pthread_mutex_unlock(&file->writer->lock);
 }
 
-size_t log_file_room(LogFile *file) {
+size_t log_file_room(LogFile *file, size_t n_besides) {
         size_t room;
 
         (void) pthread_mutex_lock(&file->writer->lock);
+        file->n_besides = n_besides;
         room = log_file_get_room(file);
         if (room == 0)
                 file->wants_room = true;
@@ -83,6 +83,9 @@ size_t log_file_room(LogFile *file) {
 
 void log_file_reserve(LogFile *file, uint64_t position) {
         (void) pthread_mutex_lock(&file->writer->lock);
+        /* Only where bytes are about to be lost, and for no longer than a piece is copied. */
+        while (file->is_copying && log_file_get_oldest(file, position) > file->done)
+                (void) pthread_cond_wait(&file->writer->copied, &file->writer->lock);
         if (position > file->reserved)
                 file->reserved = position;
         (void) pthread_mutex_unlock(&file->writer->lock);

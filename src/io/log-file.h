@@ -62,10 +62,10 @@ DEFINE_CLEANUP(LogFile, log_file_free);
 void log_file_follow(LogFile *file, LogMemory *memory, const LogExtent *extent, uint64_t reserved);
 
 /*
- * How many bytes may be added to the ring right now without loss. There is room besides for the
- * last words of a sidecar, which cannot wait: for two full pipes.
+ * How many bytes may be added to the ring right now without loss, even if so many more had to be
+ * added at once. None of it is ever lost to a kill.
  */
-size_t log_file_room(LogFile *file);
+size_t log_file_room(LogFile *file, size_t n_besides);
 
 /* Up to that position the ring is about to be written: what is a ring before it is gone. */
 void log_file_reserve(LogFile *file, uint64_t position);

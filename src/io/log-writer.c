@@ -8,10 +8,11 @@
  * are called with the lock held, and only those that ask the disk give it up meanwhile. News for
  * the loop are a list and an eventfd.
  *
- * Bytes are copied out of the ring under the lock: while the disk takes them the ring may be
- * written over. Before and after each write(2) it is noted in the memory what of it is in which
- * file, so that another brain finds by the file's size how far a write came in whose midst we were
- * killed. A file that was moved aside was noted when all of it was written.
+ * Bytes are copied out of the ring first: while the disk takes them the ring may be written over,
+ * and while they are copied it waits with that. Before and after each write(2) it is noted in the
+ * memory what of it is in which file, so that another brain finds by the file's size how far a
+ * write came in whose midst we were killed. A file that was moved aside was noted when all of it
+ * was written.
  */
 
 #include <inttypes.h>
@@ -21,6 +22,7 @@
 #include <time.h>
 
 #include "io/log-writer.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
 
 /* After which a disk that refused is asked again. */
@@ -76,30 +78,30 @@ void log_file_call_thread(LogFile *file) {
         (void) pthread_cond_signal(&file->writer->work);
 }
 
-/* The oldest byte that is in the ring still. */
-static uint64_t file_oldest(const LogFile *file) {
-        if (file->reserved <= LOG_RING_BYTES)
+uint64_t log_file_get_oldest(const LogFile *file, uint64_t position) {
+        if (position <= LOG_RING_BYTES)
                 return 0;
 
         return log_store_raw(log_memory_store(file->memory), &file->extent,
-                             file->reserved - LOG_RING_BYTES);
+                             position - LOG_RING_BYTES);
 }
 
 bool log_file_is_written(const LogFile *file) {
         return file->done == log_extent_raw(&file->extent);
 }
 
+/* Counted from what is on the disk: what is on its way there is needed again if we are killed. */
 size_t log_file_get_room(const LogFile *file) {
-        uint64_t n_behind;
+        uint64_t n_taken = file->n_besides;
 
         if (file->error != 0 || !file->memory)
                 return LOG_FILE_ROOM_BYTES;
-        if (file->taken < file_oldest(file))
+        if (file->done < log_file_get_oldest(file, file->reserved))
                 return 0;
 
-        n_behind = file->extent.end -
-                   log_store_position(log_memory_store(file->memory), &file->extent, file->taken);
-        return n_behind < LOG_FILE_ROOM_BYTES ? LOG_FILE_ROOM_BYTES - n_behind : 0;
+        n_taken += file->extent.end -
+                   log_store_position(log_memory_store(file->memory), &file->extent, file->done);
+        return n_taken < LOG_FILE_ROOM_BYTES ? LOG_FILE_ROOM_BYTES - n_taken : 0;
 }
 
 static void file_destroy(LogFile *file) {
@@ -139,7 +141,8 @@ static void file_tell_loop(LogFile *file) {
 
 /* Half of it: a loop that is woken for less is woken too often. */
 static void file_tell_room(LogFile *file) {
-        if (!file->wants_room || log_file_get_room(file) < LOG_FILE_ROOM_BYTES / 2)
+        if (!file->wants_room ||
+            log_file_get_room(file) < (LOG_FILE_ROOM_BYTES - file->n_besides) / 2)
                 return;
 
         file->wants_room = false;
@@ -175,10 +178,12 @@ static int disk_write(const LogFile *file, LogFileNote *note, const char *bytes,
                 note->size = place.size;
                 log_store_note_file(store, note);
 
+                CRASHPOINT("file-noted");
                 n = rotated_file_write(file->disk, bytes, (size_t) n);
                 if (n < 0)
                         return (int) n;
 
+                CRASHPOINT("file-written");
                 note_written(note, (uint64_t) n);
                 log_store_note_file(store, note);
                 bytes += n;
@@ -188,23 +193,33 @@ static int disk_write(const LogFile *file, LogFileNote *note, const char *bytes,
         return 0;
 }
 
-static int file_write_piece(LogFile *file) {
+/* Without the lock, which the loop wants several times a read: it would be in its way. */
+static size_t file_copy_piece(LogFile *file) {
+        const LogExtent extent = file->extent;
         LogWriter *writer = file->writer;
-        LogFileNote note = { .raw = file->done };
         size_t n_bytes;
+
+        file->is_copying = true;
+        (void) pthread_mutex_unlock(&writer->lock);
+        n_bytes = log_store_copy(log_memory_store(file->memory), &extent, file->done, writer->piece,
+                                 sizeof(writer->piece));
+        (void) pthread_mutex_lock(&writer->lock);
+        file->is_copying = false;
+        (void) pthread_cond_signal(&writer->copied);
+        return n_bytes;
+}
+
+static int file_write_piece(LogFile *file) {
+        LogFileNote note = { .raw = file->done };
+        size_t n_bytes = file_copy_piece(file);
         int r;
 
-        n_bytes = log_store_copy(log_memory_store(file->memory), &file->extent, file->done,
-                                 writer->piece, sizeof(writer->piece));
-        file->taken = file->done + n_bytes;
-        file_tell_room(file);
-
-        (void) pthread_mutex_unlock(&writer->lock);
-        r = disk_write(file, &note, writer->piece, n_bytes);
-        (void) pthread_mutex_lock(&writer->lock);
+        (void) pthread_mutex_unlock(&file->writer->lock);
+        r = disk_write(file, &note, file->writer->piece, n_bytes);
+        (void) pthread_mutex_lock(&file->writer->lock);
 
         /* What was refused is still in the ring, as a rule. */
-        file->done = file->taken = note.raw;
+        file->done = note.raw;
         return r;
 }
 
@@ -220,7 +235,7 @@ static int file_write_lost(LogFile *file, uint64_t n_lost) {
         r = disk_write(file, &note, line, note.n_line);
         (void) pthread_mutex_lock(&file->writer->lock);
 
-        file->done = file->taken = note.raw;
+        file->done = note.raw;
         return r;
 }
 
@@ -238,17 +253,21 @@ static void file_find_out(LogFile *file) {
             place.size > note.size)
                 note_written(&note, place.size - note.size);
         if (note.raw <= log_extent_raw(&file->extent))
-                file->done = file->taken = note.raw;
+                file->done = note.raw;
         file->is_unsure = false;
 }
 
 static int file_write(LogFile *file) {
+        uint64_t oldest;
+
         if (file->is_unsure)
                 file_find_out(file);
         if (log_file_is_written(file))
                 return 0;
-        if (file->done < file_oldest(file))
-                return file_write_lost(file, file_oldest(file) - file->done);
+
+        oldest = log_file_get_oldest(file, file->reserved);
+        if (file->done < oldest)
+                return file_write_lost(file, oldest - file->done);
 
         return file_write_piece(file);
 }
@@ -305,6 +324,7 @@ static void writer_destroy(LogWriter *writer) {
         while ((file = TAILQ_FIRST(&writer->queue)) || (file = TAILQ_FIRST(&writer->pausing)))
                 file_destroy(file);
 
+        (void) pthread_cond_destroy(&writer->copied);
         (void) pthread_cond_destroy(&writer->end);
         (void) pthread_cond_destroy(&writer->work);
         (void) pthread_mutex_destroy(&writer->lock);
@@ -383,6 +403,7 @@ static void writer_init_locks(LogWriter *writer) {
         (void) pthread_mutex_init(&writer->lock, NULL);
         (void) pthread_cond_init(&writer->work, &monotonic);
         (void) pthread_cond_init(&writer->end, &monotonic);
+        (void) pthread_cond_init(&writer->copied, &monotonic);
         (void) pthread_condattr_destroy(&monotonic);
 }
 

@@ -16,16 +16,13 @@
 
 #include "io/log-file.h"
 #include "io/rotated-file.h"
+#include "model/log-ring.h"
 
 /* A piece a file and turn: small enough to make room early, large enough for write(2). */
 #define LOG_PIECE_BYTES (64u * 1024u)
 
-/*
- * The last words of a sidecar cannot wait for room: two full pipes always fit besides, and the
- * copies that the ring makes of lines then.
- */
-#define LOG_FILE_RESERVE_BYTES ((128u + 32u) * 1024u)
-#define LOG_FILE_ROOM_BYTES (LOG_RING_BYTES - LOG_FILE_RESERVE_BYTES)
+/* What the ring may copy of lines meanwhile, for each of two pipes. */
+#define LOG_FILE_ROOM_BYTES (LOG_RING_BYTES - 2 * LOG_RING_COPY_BYTES_MAX)
 
 typedef enum LogFilePlace {
         LOG_FILE_RESTS,
@@ -49,7 +46,8 @@ struct LogFile {
         LogExtent extent;  /* of its ring */
         uint64_t reserved; /* position: what is a ring before it is gone */
         uint64_t done;     /* raw: what comes next in the file */
-        uint64_t taken;    /* raw: all before it is out of the ring, though maybe not done */
+        size_t n_besides;  /* bytes for which there has to be room at any time */
+        bool is_copying;   /* the thread reads the ring from done on */
         bool is_unsure;    /* done is as noted by a brain that was killed: some more may be */
         int error;         /* of the last write; positive, 0 if there was none */
         int told_error;    /* what on_state said last */
@@ -67,12 +65,13 @@ struct LogWriter {
         int news_fd;
         pthread_t thread;
         bool is_started;
-        pthread_mutex_t lock; /* nobody holds it while the disk is asked for anything */
-        pthread_cond_t work;  /* the thread waits for it */
-        pthread_cond_t end;   /* log_writer_free() does */
-        LogFileList queue;    /* LogFile::link */
-        LogFileList pausing;  /* LogFile::link, the first that is due first */
-        LogFileList news;     /* LogFile::news_link */
+        pthread_mutex_t lock;  /* nobody holds it while the disk is asked for anything */
+        pthread_cond_t work;   /* the thread waits for it */
+        pthread_cond_t end;    /* log_writer_free() does */
+        pthread_cond_t copied; /* log_file_reserve() does */
+        LogFileList queue;     /* LogFile::link */
+        LogFileList pausing;   /* LogFile::link, the first that is due first */
+        LogFileList news;      /* LogFile::news_link */
         bool is_stopping;
         bool has_ended;
         bool is_abandoned;           /* nobody waits for the thread: it frees the writer */
@@ -89,3 +88,5 @@ void log_file_call_thread(LogFile *file);
 void log_file_release(LogFile *file);
 bool log_file_is_written(const LogFile *file);
 size_t log_file_get_room(const LogFile *file);
+/* The oldest byte, raw, that is in the ring still when it is written up to that position. */
+uint64_t log_file_get_oldest(const LogFile *file, uint64_t position);

@@ -21,6 +21,7 @@
 
 #include "io/log-memory.h"
 #include "io/output.h"
+#include "util/crashpoint.h"
 #include "util/duration.h"
 
 #define READ_BYTES (64u * 1024u)
@@ -138,12 +139,23 @@ void output_resume(Output *output) {
         output_enable(output, SD_EVENT_ON);
 }
 
+/* The last words of a sidecar cannot wait for room: what its pipes hold always fits besides. */
+static size_t output_file_room(Output *output) {
+        size_t n_besides = 0;
+        OutputPipe *pipe;
+
+        TAILQ_FOREACH(pipe, &output->pipes, link)
+        n_besides += pipe->is_large ? PIPE_LARGE_BYTES : PIPE_SMALL_BYTES;
+
+        return log_file_room(output->file, n_besides);
+}
+
 static int output_on_patience(sd_event_source *source, uint64_t usec, void *userdata) {
         Output *output = userdata;
 
         (void) source, (void) usec;
         output_resume(output);
-        output->is_losing = output->file && log_file_room(output->file) == 0;
+        output->is_losing = output->file && output_file_room(output) == 0;
         return 0;
 }
 
@@ -161,13 +173,13 @@ static void output_hold(Output *output) {
 }
 
 /* How much may be read at once; 0: the file is behind. */
-static size_t output_room(const Output *output) {
+static size_t output_room(Output *output) {
         size_t room;
 
         if (!output->file || output->is_losing)
                 return READ_BYTES;
 
-        room = log_file_room(output->file);
+        room = output_file_room(output);
         return room < READ_BYTES ? room : READ_BYTES;
 }
 
@@ -205,7 +217,9 @@ static int output_ensure_memory(Output *output) {
 
         log_ring_begin(output->ring, log_memory_store(memory));
         output_follow(output, memory);
+        CRASHPOINT("memory-made");
         output->on_memory(fd, output->userdata);
+        CRASHPOINT("memory-kept");
         return 0;
 }
 
@@ -273,8 +287,11 @@ static ssize_t pipe_read(OutputPipe *pipe, size_t n_bytes) {
         output_reserve(output, n_bytes);
         bytes = log_ring_prepare(output->ring, &origin, n_bytes,
                                  pipe_make_nonce(pipe->fd, n_bytes));
+        CRASHPOINT("output-prepared");
         n = read(pipe->fd, bytes, n_bytes);
+        CRASHPOINT("output-read");
         log_ring_take(output->ring, n > 0 ? (size_t) n : 0);
+        CRASHPOINT("output-taken");
         output_publish(output);
         return n < 0 ? -errno : n;
 }
@@ -343,6 +360,7 @@ pipe_new(OutputPipe **ret, Output *output, LogStream stream, uint64_t generation
         pipe->stream = stream;
         pipe->generation = generation;
         pipe->fd = fd;
+        pipe->is_large = fcntl(fd, F_GETPIPE_SZ) > (int) PIPE_SMALL_BYTES;
         TAILQ_INSERT_TAIL(&output->pipes, pipe, link);
 
         r = sd_event_add_io(output->event, &pipe->source, pipe->fd, EPOLLIN, pipe_on_readable,

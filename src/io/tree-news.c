@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 
 #include "io/tree-news.h"
+#include "util/crashpoint.h"
 
 #define EXEC_NOT_KNOWN (-1)
 
@@ -37,8 +38,10 @@ void tree_acknowledge(Tree *tree) {
                 .generation = tree->generation,
         };
 
-        if (TAKE(tree->owes_acknowledge, false))
-                (void) keeper_client_send(tree->client, &message, NULL, 0);
+        if (!TAKE(tree->owes_acknowledge, false))
+                return;
+        (void) keeper_client_send(tree->client, &message, NULL, 0);
+        CRASHPOINT("acknowledged");
 }
 
 static void settle_empty(Tree *tree) {
@@ -82,6 +85,8 @@ static void on_forked(Tree *tree, pid_t pid, int *pidfd) {
         tree->state = TREE_RUNNING;
         tree->exec_was_told = false;
         tree->main_pidfd = TAKE_FD(*pidfd);
+        if (tree->awaited_signal != 0)
+                (void) tree_signal_main(tree, TAKE(tree->awaited_signal, 0));
         tree->observer->on_forked(tree->userdata, pid);
 }
 

@@ -30,7 +30,8 @@ struct Tree {
         bool owes_acknowledge; /* the keeper has that generation still, and nobody needs it */
         bool exec_was_told;
         int main_pidfd;
-        Cgroup *cgroup; /* NULL: none was made yet, or guardians contain */
+        int awaited_signal; /* for a main that a guardian has yet to tell of; 0: none */
+        Cgroup *cgroup;     /* NULL: none was made yet, or guardians contain */
         sd_event_source *events_source;
         pid_t guardian_pid; /* 0: none */
         int guardian_fd;

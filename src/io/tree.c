@@ -16,6 +16,7 @@
 #include "io/payload.h"
 #include "io/processes.h"
 #include "io/tree-news.h"
+#include "util/crashpoint.h"
 
 #define NSEC_PER_USEC 1000
 
@@ -54,9 +55,34 @@ int tree_new(Tree **ret,
         return 0;
 }
 
+int tree_new_at(Tree **ret,
+                KeeperClient *client,
+                const char *name,
+                uint32_t slot,
+                const TreeObserver *observer,
+                void *userdata) {
+        _cleanup_(tree_freep) Tree *tree = NULL;
+        KeptSlot *kept;
+        int r;
+
+        r = keeper_client_find_kept_slot(client, slot, &kept);
+        if (r != -ENOENT || slot >= WIRE_SLOTS_MAX)
+                return -EBUSY;
+        r = make_tree(&tree, name, observer, userdata);
+        if (r < 0)
+                return r;
+
+        keeper_client_claim_kept_slot(client, slot, tree_on_news, tree);
+        tree->client = client;
+        tree->slot = slot;
+        *ret = TAKE_PTR(tree);
+        return 0;
+}
+
 static void give_back(Tree *tree) {
         tree_acknowledge(tree);
         keeper_client_release_slot(tree->client, tree->slot);
+        CRASHPOINT("slot-released");
         if (tree->cgroup)
                 (void) cgroup_remove(tree->cgroup);
 }
@@ -247,6 +273,7 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
         r = prepare_cgroup(tree);
         if (r < 0)
                 return r;
+        CRASHPOINT("leaf-made");
         r = payload_new(spec, &payload_fd);
         if (r < 0)
                 return r;
@@ -286,7 +313,17 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
         return 0;
 }
 
+/* A guardian that was adopted tells of its main a moment later: the signal waits for that. */
+static bool is_awaited(const Tree *tree) {
+        return tree->guardian_pid != 0 && tree->state == TREE_REQUESTED;
+}
+
 int tree_signal_main(Tree *tree, int signal) {
+        if (is_awaited(tree)) {
+                tree->awaited_signal = signal;
+                return 0;
+        }
+
         return tree->main_pidfd < 0 ? -ESRCH : pidfd_signal_and_continue(tree->main_pidfd, signal);
 }
 

@@ -75,6 +75,14 @@ int tree_adopt(Tree **ret,
                const TreeObserver *observer,
                void *userdata);
 
+/* Before all others are made: a new one in a slot that the keeper has nothing of. -EBUSY. */
+int tree_new_at(Tree **ret,
+                KeeperClient *client,
+                const char *name,
+                uint32_t slot,
+                const TreeObserver *observer,
+                void *userdata);
+
 /* What was kept with it, the caller's now; -1: none. Before tree_resume(). */
 typedef struct TreeKept {
         int stdout_fd;

@@ -70,10 +70,16 @@ void lifecycle_on_adopted(Lifecycle *l, const SidecarSpec *spec, uint64_t now) {
 }
 
 void lifecycle_on_never_spawned(Lifecycle *l) {
+        bool was_stopping = l->sub_state == SUB_STATE_STOPPING &&
+                            (l->goal == GOAL_DOWN || l->restart || l->doomed);
+
         if (l->process != PROCESS_REQUESTED)
                 return;
 
         l->process = PROCESS_GONE;
         lifecycle_on_empty(l);
-        l->next_generation = l->generation;
+
+        /* Whoever asked for its end may have been promised a later one, and waits for that. */
+        if (!was_stopping)
+                l->next_generation = l->generation;
 }

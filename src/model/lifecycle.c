@@ -22,6 +22,7 @@
 #define KILL_PAUSE_MAX_USEC (50 * USEC_PER_MSEC)
 #define UNKILLABLE_AFTER_USEC (10 * USEC_PER_SEC)
 #define UNKILLABLE_PAUSE_USEC (1 * USEC_PER_SEC)
+#define NO_PROCESS_PAUSE_USEC (100 * USEC_PER_MSEC)
 
 void lifecycle_init(Lifecycle *l, const SidecarSpec *spec, uint64_t first_generation) {
         *l = (Lifecycle){
@@ -126,10 +127,6 @@ static Step next_of_ending(const Lifecycle *l, uint64_t now) {
                 return wait_until(l->end_stage_until);
 
         return (Step){ .kind = l->end_stage == END_MAIN ? STEP_TERM_REST : STEP_KILL_TREE };
-}
-
-static bool is_asked(const ProbeSpec *probe) {
-        return probe->kind == PROBE_HTTP || probe->kind == PROBE_TCP;
 }
 
 static Step next_of_starting(const Lifecycle *l, uint64_t now) {
@@ -467,6 +464,10 @@ void lifecycle_on_spawn_failed(
 
         if (!was_ending)
                 fail(l, cause, verdict, now, roll);
+
+        /* With a delay of 0 it would be tried again in the same turn, and again. */
+        if (l->backoff && l->process == PROCESS_NONE && l->retry_at < now + NO_PROCESS_PAUSE_USEC)
+                l->retry_at = now + NO_PROCESS_PAUSE_USEC;
 }
 
 void lifecycle_did_announce(Lifecycle *l, const Step *step) {

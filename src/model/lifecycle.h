@@ -144,8 +144,8 @@ extern const RecordField lifecycle_fields[];
  */
 void lifecycle_on_adopted(Lifecycle *l, const SidecarSpec *spec, uint64_t now);
 /*
- * ... who died before its order to spawn had reached anybody: the same generation may be spawned
- * again.
+ * ... who died before its order to spawn had reached anybody, or before it heard that nothing came
+ * of it: the same generation is spawned again, unless somebody was promised a later one.
  */
 void lifecycle_on_never_spawned(Lifecycle *l);
 

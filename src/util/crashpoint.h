@@ -12,8 +12,9 @@
 #ifdef SIDECARD_FAULTS
 
 /*
- * Dies of SIGKILL if SIDECARD_CRASHPOINT is ID:N:FILE, this is the N-th time that this process
- * comes to that point, and FILE is not there yet; it is made, so that one brain alone dies so.
+ * Dies of SIGKILL if SIDECARD_CRASHPOINT is ID:N:FILE and this is the N-th time that a brain comes
+ * to that point: FILE, which is not there at first, gets a line each time, so one brain alone dies
+ * so. With :list:FILE nobody dies, and the ids of all points that were passed are in the file.
  */
 void crashpoint_reach(const char *id);
 

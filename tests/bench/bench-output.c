@@ -153,14 +153,14 @@ static void run_output(const Bench *bench) {
             output_open(output, 1, &ends) < 0)
                 fail("output");
         reader.output = output;
-        room = log_file_room(file);
+        room = log_file_room(file, 0);
 
         pid = start_writer(bench, ends.stdout_fd);
         (void) close(ends.stderr_fd);
         if (sd_event_add_child(event, NULL, pid, WEXITED, on_exit_of_writer, &reader) < 0 ||
             sd_event_loop(event) < 0)
                 fail("event loop");
-        while (log_file_room(file) < room)
+        while (log_file_room(file, 0) < room)
                 (void) usleep(100);
 
         output = output_free(output);

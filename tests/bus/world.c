@@ -70,6 +70,12 @@ char *world_read_file(const World *w, const char *name) {
         return TAKE_PTR(text);
 }
 
+bool world_has_file(const World *w, const char *name) {
+        _cleanup_free_ char *path = format_text("%s/%s", w->dir, name);
+
+        return access(path, F_OK) == 0;
+}
+
 /* Manifests in C strings would be a thicket of backslashes; so they have ' for ". */
 static char *expand(const World *w, const char *text) {
         const struct {
@@ -288,7 +294,7 @@ static void note_cgroup(World *w) {
         _cleanup_free_ char *own = process_cgroup(getpid());
 
         free(w->cgroup);
-        w->cgroup = process_cgroup(world_brain(w));
+        w->cgroup = process_cgroup(w->keeper.pid);
         if (own && w->cgroup && streq(own, w->cgroup)) {
                 free(w->cgroup);
                 w->cgroup = NULL;

@@ -41,7 +41,7 @@ typedef struct World {
         char **environment; /* of the daemon */
         Process bus_daemon;
         Process keeper;
-        char *cgroup; /* of the brain, made by the daemon; NULL: it is in that of the test */
+        char *cgroup; /* of the daemon, made by itself; NULL: it is in that of the test */
         sd_bus *bus;
         char *owner; /* unique name of the brain; empty while there is none */
         int log_fd;  /* the daemon's stderr */
@@ -77,6 +77,7 @@ void world_write_manifest(const World *w, const char *app, const char *text);
 /* A file below the world's directory, its folders made, mode as given. */
 void world_write_file(const World *w, const char *name, unsigned int mode, const char *text);
 char *world_read_file(const World *w, const char *name);
+bool world_has_file(const World *w, const char *name);
 
 /* Sets NAME=VALUE for the daemon to come. */
 void world_set_environment(World *w, const char *name, const char *value);

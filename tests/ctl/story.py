@@ -50,7 +50,7 @@ MANIFESTS = [
     {
         "manifestVersion": 1,
         "id": OTHER,
-        "sidecars": {"web": shell("exec sleep 1000"), "lone": shell("exec sleep 1000")},
+        "sidecars": {"web": {"command": ["sleep", "1000"]}, "lone": {"command": ["sleep", "1000"]}},
     },
     {
         "manifestVersion": 1,

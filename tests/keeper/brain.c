@@ -402,10 +402,19 @@ static int connect_control(void) {
         return connect(control_fd, (const struct sockaddr *) &to, sizeof(to)) < 0 ? -errno : 0;
 }
 
+/* Where the test has put a fifo "hold" it waits there, before it does anything else. */
+static void await_leave_to_begin(void) {
+        char path[128];
+
+        (void) snprintf(path, sizeof(path), "%.90s/hold", getenv("XDG_RUNTIME_DIR"));
+        safe_close(open(path, O_RDONLY | O_CLOEXEC));
+}
+
 int main(int argc, char **argv) {
         const char *trees = NULL, *folder = "";
         int r;
 
+        await_leave_to_begin();
         for (int i = 1; i < argc; i++)
                 if (startswith(argv[i], "--trees="))
                         trees = argv[i] + strlen("--trees=");

@@ -53,23 +53,32 @@ static void tell(const WireMessage *message) {
         tell_with(message, NULL, 0);
 }
 
-static bool read_order(SpawnOrder *ret, uint32_t flags, const int *fds, size_t n_fds) {
-        *ret = (SpawnOrder){ .stdin_fd = -1, .cgroup_fd = -1 };
+static bool read_order(SpawnOrder *ret, uint32_t flags, int *fds, size_t n_fds) {
         if (n_fds != 3 + !!(flags & WIRE_SPAWN_STDIN))
                 return false;
-        ret->payload_fd = fds[0];
-        ret->stdout_fd = fds[1];
-        ret->stderr_fd = fds[2];
+        ret->payload_fd = TAKE_FD(fds[0]);
+        ret->stdout_fd = TAKE_FD(fds[1]);
+        ret->stderr_fd = TAKE_FD(fds[2]);
         if (flags & WIRE_SPAWN_STDIN)
-                ret->stdin_fd = fds[3];
+                ret->stdin_fd = TAKE_FD(fds[3]);
         return true;
 }
 
-static void on_spawn(const WireMessage *message, const int *fds, size_t n_fds) {
+/* It may wait, unlike the real one. */
+static void wait_until_unshared(int exec_fd, SpawnOrder *lent) {
+        struct pollfd event = { .fd = exec_fd, .events = POLLIN };
+        int error;
+
+        while (spawn_exec_result(exec_fd, lent, &error) == -EAGAIN)
+                (void) poll(&event, 1, -1);
+        safe_close(exec_fd);
+}
+
+static void on_spawn(const WireMessage *message, int *fds, size_t n_fds) {
         WireMessage news = *message;
         Slot *slot = &slots[message->slot];
-        SpawnOrder order;
-        int r, brain_end;
+        _cleanup_(spawn_order_close) SpawnOrder order = SPAWN_ORDER_NONE;
+        int r, brain_end, exec_fd;
 
         if (slot->generation == message->generation)
                 return;
@@ -79,7 +88,7 @@ static void on_spawn(const WireMessage *message, const int *fds, size_t n_fds) {
                 r = -EMFILE;
         else
                 r = guardian_start(&session, &order, message->slot, message->generation, &facts,
-                                   &slot->guardian_pid, &brain_end);
+                                   &slot->guardian_pid, &brain_end, &exec_fd);
         news.flags = 0;
         if (r < 0) {
                 news.kind = WIRE_FORK_FAILED;
@@ -87,6 +96,7 @@ static void on_spawn(const WireMessage *message, const int *fds, size_t n_fds) {
                 tell(&news);
                 return;
         }
+        wait_until_unshared(exec_fd, &order);
         slot->generation = message->generation;
         if (n_slots <= message->slot)
                 n_slots = message->slot + 1;
@@ -96,7 +106,7 @@ static void on_spawn(const WireMessage *message, const int *fds, size_t n_fds) {
         safe_close(brain_end);
 }
 
-static void on_message(const WireMessage *message, const int *fds, size_t n_fds) {
+static void on_message(const WireMessage *message, int *fds, size_t n_fds) {
         Slot *slot = &slots[message->slot % WIRE_SLOTS_MAX];
 
         switch (message->kind) {

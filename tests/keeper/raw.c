@@ -126,7 +126,8 @@ static int make_payload(const char *program) {
         int fd = memfd_create("payload", MFD_CLOEXEC);
         char *blank;
 
-        (void) snprintf(payload.path, sizeof(payload.path), "%s", child_path(program));
+        (void) snprintf(payload.path, sizeof(payload.path), "%s",
+                        program[0] == '/' ? program : child_path(program));
         blank = strchr(payload.path, ' ');
         if (blank) {
                 *blank = '\0';
@@ -136,21 +137,49 @@ static int make_payload(const char *program) {
         return fd;
 }
 
-static int open_leaf(uint32_t slot) {
-        char record[128], leaf[PATH_MAX];
+static int open_trees(void) {
+        char record[128], path[PATH_MAX];
         int n, fd;
 
         (void) snprintf(record, sizeof(record), "%s/run/sidecard/containment", rig.directory);
-        n = kernel_file_read(AT_FDCWD, record, leaf, sizeof(leaf));
+        n = kernel_file_read(AT_FDCWD, record, path, sizeof(path));
         ck_assert_int_gt(n, 0);
-        (void) snprintf(leaf + n, sizeof(leaf) - (size_t) n, "/trees/raw-%u", slot);
-        ck_assert(mkdir(leaf, 0755) == 0 || errno == EEXIST);
-        fd = open(leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        (void) snprintf(path + n, sizeof(path) - (size_t) n, "/trees");
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         ck_assert_int_ge(fd, 0);
         return fd;
 }
 
+static int open_leaf(uint32_t slot) {
+        _cleanup_close_ int trees_fd = open_trees();
+        char leaf[32];
+        int fd;
+
+        (void) snprintf(leaf, sizeof(leaf), "raw-%u", slot);
+        ck_assert(mkdirat(trees_fd, leaf, 0755) == 0 || errno == EEXIST);
+        fd = openat(trees_fd, leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ck_assert_int_ge(fd, 0);
+        return fd;
+}
+
+void raw_write_leaf(uint32_t slot, const char *file, const char *text) {
+        _cleanup_close_ int leaf_fd = open_leaf(slot);
+
+        ck_assert_int_eq(kernel_file_write(leaf_fd, file, text), 0);
+}
+
+void raw_write_trees(const char *file, const char *text) {
+        _cleanup_close_ int trees_fd = open_trees();
+
+        ck_assert_int_eq(kernel_file_write(trees_fd, file, text), 0);
+}
+
 void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_kept[3]) {
+        raw_spawn_fed(slot, generation, program, -1, ret_kept);
+}
+
+void raw_spawn_fed(
+        uint32_t slot, uint64_t generation, const char *program, int input_fd, int ret_kept[3]) {
         WireMessage message = { .kind = WIRE_SPAWN, .slot = slot, .generation = generation };
         int out[2], err[2], fds[WIRE_FDS_MAX];
         size_t n_fds = 0;
@@ -160,6 +189,10 @@ void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_
         fds[n_fds++] = make_payload(program);
         fds[n_fds++] = out[1];
         fds[n_fds++] = err[1];
+        if (input_fd >= 0) {
+                message.flags |= WIRE_SPAWN_STDIN;
+                fds[n_fds++] = input_fd;
+        }
         if (rig_is_cgroup()) {
                 message.flags |= WIRE_SPAWN_CGROUP;
                 fds[n_fds++] = open_leaf(slot);

@@ -45,11 +45,18 @@ void raw_expect_hello(uint32_t flags);
 void raw_order(WireKind kind, uint32_t slot, uint64_t generation);
 void raw_order_with(WireKind kind, uint32_t slot, int fd);
 
+/* Of the cgroup that a slot is spawned in, or of that above all of them. */
+void raw_write_leaf(uint32_t slot, const char *file, const char *text);
+void raw_write_trees(const char *file, const char *text);
+
 /*
- * ret_kept: where its output is read, and what stands for its notify socket, which the keeper keeps
- * too; NULL: it does not.
+ * One of tests/children, or an absolute path. ret_kept: where its output is read, and what
+ * stands for its notify socket, which the keeper keeps too; NULL: it does not.
  */
 void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_kept[3]);
+/* ... with input_fd, which is consumed, as its input. */
+void raw_spawn_fed(
+        uint32_t slot, uint64_t generation, const char *program, int input_fd, int ret_kept[3]);
 
 typedef struct RawTree {
         int main_fd;  /* pidfd */

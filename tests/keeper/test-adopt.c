@@ -330,6 +330,8 @@ START_TEST(a_slot_is_taken_up_by_one) {
         (void) rig_spawn_child("a", "sleeper");
         slot = rig_ask("slot a");
         kill_brain();
+        /* It is not for new trees. */
+        ck_assert_int_ne(rig_ask("slot c"), slot);
         ck_assert_int_eq(rig_ask("adopt a 1023 1"), -ENOENT);
         ck_assert_int_eq(rig_ask("adopt a 100000 1"), -ENOENT);
         /* What runs is another generation. */

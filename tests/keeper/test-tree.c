@@ -6,18 +6,22 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "rig.h"
 #include "test.h"
+#include "util/clock.h"
 #include "util/strv.h"
 
 #define GENERATIONS 200
+#define ASK_PAUSE_USEC 1000
 #define KEEPER_LOSS_MSEC 3000 /* contract D3 */
 
 START_TEST(reports_how_a_main_process_ended) {
@@ -331,6 +335,70 @@ START_TEST(nothing_outlives_a_keeper_killed_under_load) {
 }
 END_TEST
 
+/* Waits until the keeper has a child that runs the brain's program, and no longer its own. */
+static pid_t await_exec_of_brain(void) {
+        uint64_t until = clock_monotonic_usec() + RIG_PATIENCE_MSEC * UINT64_C(1000);
+        char brain[128], path[64], program[128];
+
+        (void) snprintf(brain, sizeof(brain), "%s/sidecard", rig.directory);
+        while (clock_monotonic_usec() < until) {
+                FILE *children;
+                int pid;
+
+                (void) snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+                                (int) rig.keeper_pid, (int) rig.keeper_pid);
+                children = fopen(path, "re");
+                ck_assert_ptr_nonnull(children);
+                while (fscanf(children, "%d", &pid) == 1) {
+                        ssize_t n;
+
+                        (void) snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+                        n = readlink(path, program, sizeof(program) - 1);
+                        program[n > 0 ? n : 0] = '\0';
+                        if (pid != rig.brain_pid && streq(program, brain)) {
+                                (void) fclose(children);
+                                return pid;
+                        }
+                }
+                (void) fclose(children);
+                (void) usleep(ASK_PAUSE_USEC);
+        }
+        ck_abort_msg("no brain was started");
+        return 0;
+}
+
+/* It may have come to say hello before it was told. */
+static void forget_hello(void) {
+        struct pollfd event = { .fd = rig.listen_fd, .events = POLLIN };
+
+        if (poll(&event, 1, 0) == 1)
+                safe_close(accept4(rig.listen_fd, NULL, NULL, SOCK_CLOEXEC));
+}
+
+START_TEST(a_keeper_that_is_lost_while_a_brain_begins_leaves_nothing) {
+        int main_pidfd, grandchild_pidfd, brain_pidfd;
+        char path[128];
+
+        rig_start();
+        main_pidfd = pin(rig_spawn_child("a", "stubborn"));
+        grandchild_pidfd = pin(rig_wait_number("output a grandchild "));
+        (void) snprintf(path, sizeof(path), "%s/run/hold", rig.directory);
+        ck_assert_int_eq(mkfifo(path, 0777), 0);
+        ck_assert_int_eq(chmod(path, 0777), 0);
+        ck_assert_int_eq(kill(rig.brain_pid, SIGKILL), 0);
+        brain_pidfd = pin(await_exec_of_brain());
+
+        ck_assert_int_eq(kill(rig.keeper_pid, SIGKILL), 0);
+        ck_assert(is_gone(rig.keeper_pidfd, RIG_PATIENCE_MSEC));
+        safe_close(open(path, O_WRONLY | O_CLOEXEC));
+        ck_assert_int_eq(unlink(path), 0);
+        ck_assert(is_gone(main_pidfd, RIG_PATIENCE_MSEC));
+        ck_assert(is_gone(grandchild_pidfd, RIG_PATIENCE_MSEC));
+        ck_assert(is_gone(brain_pidfd, RIG_PATIENCE_MSEC));
+        forget_hello();
+}
+END_TEST
+
 /* Cgroups alone */
 
 START_TEST(sub_cgroups_are_ended_and_removed) {
@@ -496,6 +564,7 @@ int main(void) {
                 the_child_is_born_clean,
                 nothing_outlives_a_killed_keeper,
                 nothing_outlives_a_keeper_killed_under_load,
+                a_keeper_that_is_lost_while_a_brain_begins_leaves_nothing,
                 sub_cgroups_are_ended_and_removed,
                 a_frozen_cgroup_is_not_used_again,
                 a_frozen_tree_is_killed,

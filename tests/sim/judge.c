@@ -3,24 +3,17 @@
 /*
  * Judge
  *
- * First what it hears (its own count of wishes and news), then what it sees (steps), then what
- * must be true whenever a turn is over.
+ * First what it hears (its own count of wishes and news), then what it sees (steps).
  */
 
 #include <math.h>
 #include <sys/wait.h>
 
-#include "sim/judge.h"
+#include "sim/judge-facts.h"
 #include "util/duration.h"
 
-#define ENDING_SLACK_USEC (2 * USEC_PER_SEC)
 #define REST_GRACE_USEC (1 * USEC_PER_SEC)
-#define UNKILLABLE_USEC (10 * USEC_PER_SEC)
-
-static void expect(Judge *judge, bool holds, const char *rule) {
-        if (!holds && !judge->violation)
-                judge->violation = rule;
-}
+#define NO_PROCESS_PAUSE_USEC (100 * USEC_PER_MSEC)
 
 void judge_init(Judge *judge, const SidecarSpec *spec, uint64_t first_generation) {
         *judge = (Judge){
@@ -30,42 +23,6 @@ void judge_init(Judge *judge, const SidecarSpec *spec, uint64_t first_generation
                 .status = STATUS_STOPPED,
                 .sub_state = SUB_STATE_INACTIVE,
         };
-}
-
-static bool has_probe(const Judge *judge) {
-        return judge->spec->readiness.kind != PROBE_NONE;
-}
-
-static bool is_ready(const Judge *judge) {
-        return judge->ready_at != 0;
-}
-
-static bool is_unhealthy(const Judge *judge) {
-        const LivenessSpec *liveness = &judge->spec->liveness;
-
-        return is_ready(judge) && liveness->probe.kind != PROBE_NONE &&
-               judge->n_misses >= liveness->failures;
-}
-
-/* What is there has to go. */
-static bool is_unwanted(const Judge *judge) {
-        return judge->tree != TREE_NONE &&
-               (judge->ending || judge->doomed || judge->tree == TREE_GONE);
-}
-
-/* All that it lacks is a dependency. */
-static bool is_waiting(const Judge *judge) {
-        return judge->tree == TREE_NONE && judge->wanted && judge->blocked && !judge->gave_up &&
-               !judge->retry;
-}
-
-/* A stop that may not begin yet. */
-static bool is_held(const Judge *judge) {
-        bool has_begun =
-                judge->signalled_at != 0 || judge->termed_at != 0 || judge->first_kill_at != 0;
-
-        return judge->end_blocked && !judge->wanted && !judge->kill && !judge->doomed &&
-               judge->tree != TREE_GONE && judge->tree != TREE_NONE && !has_begun;
 }
 
 void judge_hear_others(Judge *judge, bool blocked, bool end_blocked) {
@@ -85,6 +42,7 @@ void judge_hear_wish(Judge *judge, WishKind wish) {
         bool is_stop = wish == WISH_STOP || wish == WISH_STOP_KILL;
         bool is_down = !judge->wanted && judge->tree == TREE_NONE;
 
+        judge->n_wishes++;
         judge->kill |= wish == WISH_STOP_KILL && judge->tree != TREE_NONE;
         if (is_stop && is_down)
                 return;
@@ -106,12 +64,21 @@ void judge_hear_wish(Judge *judge, WishKind wish) {
                 judge->gave_up = false;
 }
 
+/* A number that was given to nobody is the next one. */
+static uint64_t next_generation(const Judge *judge) {
+        return judge->generation + !judge->never_spawned;
+}
+
+void judge_see_answer(Judge *judge) {
+        judge->n_answered = judge->n_wishes;
+}
+
 void judge_see_promise(Judge *judge, uint64_t promised) {
         bool is_up = judge->tree != TREE_NONE && !is_unwanted(judge);
 
         judge->promised = promised;
-        expect(judge, promised == judge->generation + (is_up ? 0 : 1),
-               "Start promises the current generation if it is up, else the next");
+        judge_expect(judge, promised == (is_up ? judge->generation : next_generation(judge)),
+                     "Start promises the current generation if it is up, else the next");
 }
 
 static void hear_failure(Judge *judge, ReasonCode code, bool permanent, uint64_t now) {
@@ -137,6 +104,14 @@ static void hear_failure(Judge *judge, ReasonCode code, bool permanent, uint64_t
         judge->retry = true;
         judge->retry_from = now + (uint64_t) (delay * (1 - restart->jitter) * 0.999);
         judge->retry_until = now + (uint64_t) (delay * (1 + restart->jitter) * 1.001) + 1;
+        if (judge->tree != TREE_NONE)
+                return;
+
+        /* A start that came to no process would else be tried for ever in one turn. */
+        if (judge->retry_from < now + NO_PROCESS_PAUSE_USEC)
+                judge->retry_from = now + NO_PROCESS_PAUSE_USEC;
+        if (judge->retry_until < now + NO_PROCESS_PAUSE_USEC)
+                judge->retry_until = now + NO_PROCESS_PAUSE_USEC;
 }
 
 static void hear_emptied(Judge *judge) {
@@ -147,6 +122,38 @@ static void hear_emptied(Judge *judge) {
         judge->first_kill_at = judge->last_kill_at = 0;
         if (!judge->wanted)
                 judge->gave_up = false;
+}
+
+/* Once its end was told its number is used up: a later one may have been promised. */
+void judge_hear_never_spawned(Judge *judge) {
+        bool was_ended = is_unwanted(judge) && judge->sub_state == SUB_STATE_STOPPING;
+
+        hear_emptied(judge);
+        judge->never_spawned = !was_ended;
+}
+
+void judge_hear_death(Judge *judge, const Judge *written, uint64_t now) {
+        Judge lasting = *judge;
+
+        *judge = *written;
+        judge->violation = lasting.violation;
+        judge->blocked = lasting.blocked;
+        judge->end_blocked = lasting.end_blocked;
+        judge->unwanted_since = is_unwanted(judge) ? lasting.unwanted_since : 0;
+        judge->status = lasting.status;
+        judge->sub_state = lasting.sub_state;
+        judge->told_generation = lasting.told_generation;
+        judge->exited_generation = lasting.exited_generation;
+        judge->n_exits = lasting.n_exits;
+        judge->n_exits_told = lasting.n_exits_told;
+        judge->n_answered = lasting.n_answered;
+
+        /* A probe dies with its brain; the next one may ask at once. */
+        judge->probing = false;
+        judge->probe_from = now;
+
+        judge_expect(judge, judge->n_wishes >= judge->n_answered,
+                     "no wish that was answered dies with a brain");
 }
 
 static bool is_success(const Judge *judge, const News *news) {
@@ -185,6 +192,8 @@ static void forgive(Judge *judge, uint64_t now) {
 static void hear_exited(Judge *judge, const News *news, uint64_t now) {
         bool was_unwanted = is_unwanted(judge), success = is_success(judge, news);
 
+        judge->n_exits += judge->exited_generation != judge->generation;
+        judge->exited_generation = judge->generation;
         judge->tree = TREE_GONE;
         judge->probing = false;
         if (was_unwanted)
@@ -215,7 +224,33 @@ static void hear_spawn_failed(Judge *judge, const News *news, uint64_t now) {
                              news->permanent, now);
 }
 
+/* What it knows already is told again, and is no news. */
+static bool is_news(const Judge *judge, NewsKind kind) {
+        switch (kind) {
+
+        case NEWS_FORKED:
+        case NEWS_SPAWN_FAILED:
+                return judge->tree == TREE_REQUESTED;
+
+        case NEWS_EXEC:
+        case NEWS_EXEC_FAILED:
+                return judge->tree == TREE_FORKED;
+
+        case NEWS_EXITED:
+                return judge->tree == TREE_FORKED || judge->tree == TREE_RUNNING;
+
+        case NEWS_EMPTIED:
+                return judge->tree == TREE_GONE;
+
+        default:
+                return true;
+        }
+}
+
 void judge_hear_news(Judge *judge, const News *news, uint64_t now) {
+        if (!is_news(judge, news->kind))
+                return;
+
         switch (news->kind) {
 
         case NEWS_FORKED:
@@ -248,15 +283,6 @@ void judge_hear_news(Judge *judge, const News *news, uint64_t now) {
         }
 }
 
-static uint64_t deadline(const Judge *judge) {
-        return judge->started_at + judge->spec->start_timeout_usec;
-}
-
-static bool is_starting(const Judge *judge) {
-        return (judge->tree == TREE_FORKED || judge->tree == TREE_RUNNING) && !is_ready(judge) &&
-               !is_unwanted(judge);
-}
-
 void judge_hear_time(Judge *judge, uint64_t now) {
         if (is_starting(judge) && now >= deadline(judge))
                 hear_failure(judge, REASON_START_TIMEOUT, false, now);
@@ -272,95 +298,107 @@ void judge_hear_time(Judge *judge, uint64_t now) {
  * tree that was being killed has as many seconds more as it can dodge rounds.
  */
 void judge_hear_suspend(Judge *judge, uint64_t usec) {
-        if (judge->unwanted_since != 0)
-                judge->unwanted_since += usec;
+        if (judge->unwanted_since == 0)
+                return;
+
+        judge->unwanted_since += usec;
         if (judge->first_kill_at != 0)
                 judge->unwanted_since += WORLD_KILLS_DODGED_MAX * USEC_PER_SEC;
 }
 
 static void see_announce(Judge *judge, const Step *step, uint64_t now) {
-        expect(judge, step->status != judge->status || step->sub_state != judge->sub_state,
-               "what has been announced is not announced again");
-        expect(judge, step->status != STATUS_STOPPED || judge->tree == TREE_NONE,
-               "never Stopped while anything of the tree is left");
-        expect(judge, step->status != STATUS_RUNNING || is_ready(judge),
-               "never Running before ready");
-        expect(judge, step->status != STATUS_FAILED || judge->gave_up,
-               "Failed is final: not while a retry is to come");
-        expect(judge, step->sub_state != SUB_STATE_SPAWNING || judge->tree != TREE_NONE,
-               "Starting/spawning is announced with the number of the new generation");
+        judge_expect(judge, step->status != STATUS_STOPPED || judge->tree == TREE_NONE,
+                     "never Stopped while anything of the tree is left");
+        judge_expect(judge, step->status != STATUS_RUNNING || is_ready(judge),
+                     "never Running before ready");
+        judge_expect(judge, step->status != STATUS_FAILED || judge->gave_up,
+                     "Failed is final: not while a retry is to come");
+        judge_expect(judge, step->sub_state != SUB_STATE_SPAWNING || judge->tree != TREE_NONE,
+                     "Starting/spawning is announced with the number of the new generation");
 
         /* The pause is over when it says so, which is checked to be in time. */
         if (step->sub_state == SUB_STATE_WAITING && judge->retry) {
-                expect(judge, judge->blocked && now >= judge->retry_from,
-                       "it waits for a dependency after its delay, not in place of it");
+                judge_expect(judge, judge->blocked && now >= judge->retry_from,
+                             "it waits for a dependency after its delay, not in place of it");
                 judge->retry = false;
         }
+}
 
+void judge_see_told(Judge *judge, const Step *step, bool with_exit) {
+        judge_expect(judge, step->status != judge->status || step->sub_state != judge->sub_state,
+                     "what has been announced is not announced again");
         judge->status = step->status;
         judge->sub_state = step->sub_state;
+
+        judge->told_generation = judge->generation;
+
+        judge->n_exits_told += with_exit;
+        judge_expect(judge, judge->n_exits_told <= judge->n_exits, "an exit is told once");
 }
 
 static void see_spawn(Judge *judge, const Lifecycle *l, uint64_t now) {
-        expect(judge, judge->tree == TREE_NONE, "never two generations at a time");
-        expect(judge, judge->wanted, "no spawn after Stop without a new Start");
-        expect(judge, !judge->blocked, "no spawn before the dependencies are there");
-        expect(judge, !judge->gave_up, "no spawn after giving up");
-        expect(judge, !judge->retry || now >= judge->retry_from, "a retry keeps its delay");
-        expect(judge, l->next_generation == judge->generation + 1, "generations rise by one");
+        judge_expect(judge, judge->tree == TREE_NONE, "never two generations at a time");
+        judge_expect(judge, judge->wanted, "no spawn after Stop without a new Start");
+        judge_expect(judge, !judge->blocked, "no spawn before the dependencies are there");
+        judge_expect(judge, !judge->gave_up, "no spawn after giving up");
+        judge_expect(judge, !judge->retry || now >= judge->retry_from, "a retry keeps its delay");
+        judge_expect(judge, l->next_generation == next_generation(judge),
+                     "generations rise by one");
 
         judge->tree = TREE_REQUESTED;
-        judge->generation++;
-        judge->retry = false;
+        judge->generation = next_generation(judge);
+        judge->never_spawned = judge->retry = false;
 }
 
 static void see_probe(Judge *judge, const Step *step, uint64_t now) {
         const ProbeSpec *liveness = &judge->spec->liveness.probe;
 
-        expect(judge, !judge->probing, "one probe at a time");
-        expect(judge, now >= judge->probe_from, "a probe keeps the interval");
+        judge_expect(judge, !judge->probing, "one probe at a time");
+        judge_expect(judge, now >= judge->probe_from, "a probe keeps the interval");
         judge->probing = true;
 
         if (step->is_liveness) {
-                expect(judge, is_ready(judge) && liveness->kind != PROBE_NONE,
-                       "the health of what is not ready is not checked");
-                expect(judge, !is_unwanted(judge), "the health of what is to go is not checked");
-                expect(judge, step->until == now + liveness->timeout_usec,
-                       "a health check has its timeout");
+                judge_expect(judge, is_ready(judge) && liveness->kind != PROBE_NONE,
+                             "the health of what is not ready is not checked");
+                judge_expect(judge, !is_unwanted(judge),
+                             "the health of what is to go is not checked");
+                judge_expect(judge, step->until == now + liveness->timeout_usec,
+                             "a health check has its timeout");
                 return;
         }
 
-        expect(judge, is_starting(judge) && judge->tree == TREE_RUNNING && has_probe(judge),
-               "only what runs and is not ready is probed");
-        expect(judge, step->until == deadline(judge) && now < step->until,
-               "no probe overruns the start timeout");
+        judge_expect(judge, is_starting(judge) && judge->tree == TREE_RUNNING && has_probe(judge),
+                     "only what runs and is not ready is probed");
+        judge_expect(judge, step->until == deadline(judge) && now < step->until,
+                     "no probe overruns the start timeout");
 }
 
 static void see_ending(Judge *judge, StepKind kind, uint64_t now) {
         bool has_main = judge->tree == TREE_FORKED || judge->tree == TREE_RUNNING;
 
-        expect(judge, is_unwanted(judge) && judge->tree != TREE_REQUESTED,
-               "nothing that may stay is signalled");
-        expect(judge, !is_held(judge), "no stop begins before what depends on it is down");
+        judge_expect(judge, is_unwanted(judge) && judge->tree != TREE_REQUESTED,
+                     "nothing that may stay is signalled");
+        judge_expect(judge, !is_held(judge), "no stop begins before what depends on it is down");
 
         if (kind == STEP_SIGNAL_MAIN) {
-                expect(judge, has_main && judge->signalled_at == 0,
-                       "the main process gets its signal first, and once");
+                judge_expect(judge, has_main && judge->signalled_at == 0,
+                             "the main process gets its signal first, and once");
                 judge->signalled_at = now;
         } else if (kind == STEP_TERM_REST) {
-                expect(judge,
-                       judge->termed_at == 0 &&
-                               (!has_main ||
-                                now >= judge->signalled_at + judge->spec->stop_timeout_usec),
-                       "the rest gets SIGTERM once, at the end of the main process or of its time");
+                judge_expect(judge,
+                             judge->termed_at == 0 &&
+                                     (!has_main ||
+                                      now >= judge->signalled_at + judge->spec->stop_timeout_usec),
+                             "the rest gets SIGTERM once, at the end of the main process or of its "
+                             "time");
                 judge->termed_at = now;
         } else {
-                expect(judge,
-                       judge->kill ||
-                               (judge->termed_at != 0 && now >= judge->termed_at + REST_GRACE_USEC),
-                       "no kill before the grace is over");
-                expect(judge, judge->last_kill_at == 0 || now > judge->last_kill_at,
-                       "kills pause between rounds");
+                judge_expect(judge,
+                             judge->kill || (judge->termed_at != 0 &&
+                                             now >= judge->termed_at + REST_GRACE_USEC),
+                             "no kill before the grace is over");
+                judge_expect(judge, judge->last_kill_at == 0 || now > judge->last_kill_at,
+                             "kills pause between rounds");
                 if (judge->first_kill_at == 0)
                         judge->first_kill_at = now;
                 judge->last_kill_at = now;
@@ -385,142 +423,4 @@ void judge_see_step(Judge *judge, const Step *step, const Lifecycle *l, uint64_t
         default:
                 see_ending(judge, step->kind, now);
         }
-}
-
-/* The table of contract section 2. */
-static void expected_words(const Judge *judge, Status *ret_status, SubState *ret_sub_state) {
-        *ret_status = STATUS_STARTING;
-
-        if (judge->gave_up) {
-                *ret_status = STATUS_FAILED;
-                *ret_sub_state = SUB_STATE_FAILED;
-        } else if (judge->retry)
-                *ret_sub_state = SUB_STATE_BACKOFF;
-        else if (is_unwanted(judge)) {
-                *ret_status = is_ready(judge) ? STATUS_RUNNING : STATUS_STARTING;
-                *ret_sub_state = SUB_STATE_STOPPING;
-        } else if (is_waiting(judge))
-                *ret_sub_state = SUB_STATE_WAITING;
-        else if (judge->tree == TREE_NONE) {
-                *ret_status = STATUS_STOPPED;
-                *ret_sub_state = judge->exited ? SUB_STATE_EXITED : SUB_STATE_STOPPED;
-        } else if (is_ready(judge)) {
-                *ret_status = STATUS_RUNNING;
-                *ret_sub_state = is_unhealthy(judge) ? SUB_STATE_UNHEALTHY : SUB_STATE_READY;
-        } else
-                *ret_sub_state =
-                        judge->tree == TREE_RUNNING ? SUB_STATE_PROBING : SUB_STATE_SPAWNING;
-}
-
-static void see_words(Judge *judge, const Lifecycle *l) {
-        bool was_started = judge->generation >= judge->first_generation;
-        Status status;
-        SubState sub_state;
-
-        expected_words(judge, &status, &sub_state);
-        if (status == STATUS_STOPPED && !was_started)
-                sub_state = SUB_STATE_INACTIVE;
-
-        expect(judge, judge->status == status && judge->sub_state == sub_state,
-               "every change is announced, and in the words of section 2");
-        expect(judge, l->generation == (was_started ? judge->generation : 0),
-               "the generation is that of the last start");
-        expect(judge, l->n_restarts == judge->n_restarts, "automatic restarts are counted");
-
-        if (judge->gave_up || judge->retry)
-                expect(judge, lifecycle_reason_code(l) == judge->code,
-                       "a failure is told by its code");
-        else if (sub_state == SUB_STATE_WAITING || sub_state == SUB_STATE_UNHEALTHY)
-                expect(judge,
-                       lifecycle_reason_code(l) == (sub_state == SUB_STATE_WAITING
-                                                            ? REASON_DEPENDENCY
-                                                            : REASON_UNHEALTHY),
-                       "what waits and what is unhealthy say so");
-        else if (sub_state == SUB_STATE_STOPPED)
-                expect(judge, lifecycle_reason_code(l) == judge->stop_code,
-                       "a stop is told by its code");
-        else if (status == STATUS_STOPPED || sub_state == SUB_STATE_READY)
-                expect(judge, lifecycle_reason_code(l) == REASON_NONE,
-                       "what nobody stopped and did not fail has no reason");
-}
-
-/* It wakes in time for whatever is to come next by the clock. */
-static void see_alarm(Judge *judge, uint64_t until, uint64_t now) {
-        expect(judge, until > now, "no wait is over before it begins");
-
-        if (judge->tree == TREE_NONE && judge->wanted && !judge->gave_up && !is_waiting(judge))
-                expect(judge,
-                       judge->retry && now <= judge->retry_until && until >= judge->retry_from &&
-                               until <= judge->retry_until,
-                       "what is wanted is spawned, after its delay at most");
-        if (is_starting(judge))
-                expect(judge, until <= deadline(judge), "the start timeout is not slept through");
-        if (is_starting(judge) && judge->tree == TREE_RUNNING && !judge->probing)
-                expect(judge, until <= judge->probe_from, "a probe is not slept through");
-        if (is_ready(judge) && !is_unwanted(judge) && !judge->probing &&
-            judge->spec->liveness.probe.kind != PROBE_NONE)
-                expect(judge, until <= judge->probe_from, "a health check is not slept through");
-}
-
-static void see_ending_in_time(Judge *judge, const Lifecycle *l, bool unkillable, uint64_t now) {
-        uint64_t limit = judge->spec->stop_timeout_usec + ENDING_SLACK_USEC;
-        bool stuck = judge->first_kill_at != 0 && now >= judge->first_kill_at + UNKILLABLE_USEC;
-
-        expect(judge, lifecycle_is_unkillable(l, now) == stuck,
-               "what outlives ten seconds of kills is said to be unkillable");
-
-        if (!is_unwanted(judge) || judge->tree == TREE_REQUESTED)
-                return;
-        if (is_held(judge)) {
-                judge->unwanted_since = 0;
-                return;
-        }
-        if (judge->unwanted_since == 0)
-                judge->unwanted_since = now;
-
-        expect(judge, unkillable || now <= judge->unwanted_since + limit,
-               "what is not wanted is gone within stop.timeout + 2 s");
-}
-
-static void see_waits(Judge *judge, const Lifecycle *l) {
-        bool is_up = judge->sub_state == SUB_STATE_READY || judge->sub_state == SUB_STATE_UNHEALTHY;
-        bool is_final = judge->status == STATUS_STOPPED || judge->status == STATUS_FAILED;
-        bool is_empty = judge->tree == TREE_NONE;
-        WaitVerdict ready = lifecycle_wait(l, WAIT_FOR_READY, judge->promised);
-        WaitVerdict stopped = lifecycle_wait(l, WAIT_FOR_STOPPED, judge->promised);
-        WaitVerdict settled = lifecycle_wait(l, WAIT_FOR_SETTLED, judge->promised);
-
-        expect(judge, (ready == WAIT_HOLDS) == is_up,
-               "ready holds in Running, ready or unhealthy, only there");
-        expect(judge, ready != WAIT_START_FAILED || judge->gave_up,
-               "StartFailed only where it has failed for good");
-        expect(judge, ready != WAIT_NOT_RUNNING || !judge->wanted,
-               "NotRunning only where nobody wants it up");
-        expect(judge, stopped != WAIT_HOLDS || (is_final && is_empty),
-               "stopped holds in Stopped or Failed, with nothing left of the tree");
-        expect(judge, settled != WAIT_HOLDS || is_up || is_final,
-               "settled holds neither while Starting nor stopping");
-        if (is_final)
-                expect(judge, ready != WAIT_PENDING, "a wait for ready ends with the hope");
-        if (is_final && is_empty)
-                expect(judge, stopped != WAIT_PENDING && settled != WAIT_PENDING,
-                       "no wait outlives what it waits for");
-        if (is_up || (is_final && judge->wanted))
-                expect(judge, settled != WAIT_PENDING, "Running and Failed are settled");
-}
-
-void judge_see_rest(
-        Judge *judge, const Lifecycle *l, uint64_t until, bool unkillable, uint64_t now) {
-        see_words(judge, l);
-        see_alarm(judge, until, now);
-        see_ending_in_time(judge, l, unkillable, now);
-        see_waits(judge, l);
-}
-
-void judge_see_silence(Judge *judge) {
-        bool may_stay = judge->tree == TREE_NONE
-                                ? !judge->wanted || judge->gave_up || is_waiting(judge)
-                                : judge->sub_state == SUB_STATE_READY;
-
-        expect(judge, may_stay, "nothing is forgotten: a sleeper has a reason to sleep");
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Shows that the simulation can fail: breaks a copy of the lifecycle, one rule at a time, and
-# wants each broken one caught. A mutant that sed no longer makes, or that does not compile, is a
-# failure of this script: it is then to be written anew.
+# Shows that the simulation can fail: breaks a copy of the lifecycle, or of the brain around it,
+# one rule at a time, and wants each broken one caught. A mutant that sed no longer makes, or that
+# does not compile, is a failure of this script: it is then to be written anew.
 #
 # mutants.sh ROOT LIBMODEL LIBUTIL [CFLAGS...]; CC names the compiler.
 set -u
@@ -22,15 +22,18 @@ compile() { # source, object, flags
         $CC -std=gnu11 -D_GNU_SOURCE -O1 "$@" -I"$root/src" -I"$root/tests" -c "$source" -o "$object"
 }
 
-simulate() { # name of the mutated module, flags; the libraries fill in what is not mutated
-        object=$work/$1.o
+simulate() { # the mutated object, flags; the libraries fill in what is not mutated
+        object=$1 brain=$work/brain.o
         shift
-        $CC "$@" "$work/judge.o" "$work/sim-lifecycle.o" "$work/world.o" "$object" \
+        [ "${object##*/}" != mutated-brain.o ] || brain=
+        # shellcheck disable=SC2086
+        $CC "$@" "$work/judge.o" "$work/judge-replay.o" "$work/judge-rest.o" \
+                "$work/sim-lifecycle.o" "$work/world.o" $brain "$object" \
                 "$libmodel" "$libutil" -lm -o "$work/sim" || return 99
         "$work/sim" --seed $seed --histories $histories >"$work/log"
 }
 
-for part in judge sim-lifecycle world; do
+for part in brain judge judge-replay judge-rest sim-lifecycle world; do
         compile "$root/tests/sim/$part.c" "$work/$part.o" "$@" || exit 99
 done
 
@@ -40,13 +43,15 @@ mutant() { # what is broken, module, sed script
         set -- "$1" "$2" "$3" $flags
         title=$1 module=$2 script=$3
         shift 3
-        sed "$script" "$root/src/model/$module.c" >"$work/$module.c" || exit 1
-        if cmp -s "$root/src/model/$module.c" "$work/$module.c" && [ -n "$script" ]; then
+        original=$root/src/model/$module.c mutated=$work/mutated-$module
+        [ "$module" != brain ] || original=$root/tests/sim/brain.c
+        sed "$script" "$original" >"$mutated.c" || exit 1
+        if cmp -s "$original" "$mutated.c" && [ -n "$script" ]; then
                 echo "NOT MADE  $title"
                 exit 1
         fi
-        compile "$work/$module.c" "$work/$module.o" "$@" || exit 1
-        simulate "$module" "$@"
+        compile "$mutated.c" "$mutated.o" "$@" || exit 1
+        simulate "$mutated.o" "$@"
         result=$?
         if [ -z "$script" ]; then
                 [ $result -eq 0 ] || { echo "NOT CLEAN $title"; cat "$work/log"; exit 1; }
@@ -134,5 +139,49 @@ mutant 'one miss too many' lifecycle 's/n_misses >= liveness->failures/n_misses 
 mutant 'unhealthy is told as ready' lifecycle 's/is_unhealthy(l) ? SUB_STATE_UNHEALTHY : //'
 mutant 'misses are no failure' lifecycle 's/bool sick = is_unhealthy(l)/bool sick = false/'
 mutant 'misses that are only to be told are a failure' lifecycle 's/ && l->spec->liveness.restart//'
+
+# What a brain leaves to the next one.
+mutant 'an order is sent before it is recorded' brain "$(in_function do_spawn '/write_down/d')"
+mutant 'an end is acknowledged before it is recorded' brain \
+        "$(in_function brain_take_news \
+                '/acknowledge/d; s/if (note_news/acknowledge(history, news->kind); &/')"
+mutant 'what a turn has come to is not recorded' brain "$(in_function brain_converge '/write_down/d')"
+mutant 'a status is told before it is recorded' brain "$(in_function announce '/write_down/d')"
+mutant 'a status is recorded before it is told' brain \
+        "$(in_function announce 's/judge_see_told/write_down(history); if (brain_dies(history)) return; &/')"
+mutant 'that an exit is to be told is not recorded' brain '/Note, exit_is_news/d'
+mutant 'that an exit was told is recorded too late' brain \
+        "$(in_function announce \
+                '/exit_is_news = false/d; s/write_down.*/& brain->exit_is_news = false;/')"
+mutant 'the end of a process is taken twice' brain \
+        "$(in_function is_had 's/ || life->process == PROCESS_NONE//')"
+mutant 'a start that reached nobody is waited for' brain \
+        "$(in_function on_nothing_there '/lifecycle_on_never_spawned/d')"
+mutant 'a start that reached nobody has used its number up' lifecycle \
+        "$(in_function lifecycle_on_never_spawned 's/if (!was_stopping)/if (false)/')"
+mutant 'a start that reached nobody takes back a promise' lifecycle \
+        "$(in_function lifecycle_on_never_spawned 's/if (!was_stopping)//')"
+mutant 'a start that reached somebody is taken back' brain \
+        "$(in_function resume 's/if (n == 0)/lifecycle_on_never_spawned(\&history->brain.life); &/')"
+mutant 'what is told again is acted upon while it is told' brain \
+        "$(in_function is_had 's/life->process != PROCESS_REQUESTED/false/')"
+mutant 'what has become of others meanwhile is not asked' brain \
+        "$(in_function resume '/note_others/d')"
+mutant 'the probe of a dead brain is waited for' brain \
+        "$(in_function brain_start 's/lifecycle_on_adopted.*/& history->brain.life.probing = true;/')"
+mutant 'the next brain does not probe at once' lifecycle \
+        "$(in_function lifecycle_on_adopted 's/probe_at = now/probe_at = UINT64_MAX/')"
+mutant 'a pause is over with its brain' lifecycle \
+        "$(in_function lifecycle_on_adopted 's/l->probing = false;/& l->retry_at = now;/')"
+mutant 'the grace of a stop is over with its brain' lifecycle \
+        "$(in_function lifecycle_on_adopted 's/l->probing = false;/& l->end_stage_until = now;/')"
+mutant 'the start timeout begins anew with each brain' lifecycle \
+        "$(in_function lifecycle_on_adopted 's/l->probing = false;/& l->started_at = now;/')"
+for field in restart kill ready backoff exited next_generation n_in_a_row retry_at end_stage \
+        end_stage_until killed_at sub_state; do
+        mutant "$field is not recorded" lifecycle-fields "/Lifecycle, $field,/d"
+done
+mutant 'the cause is not recorded' lifecycle-fields '/Lifecycle, cause,/d'
+mutant 'two facts share a tag' lifecycle-fields 's/RECORD_FIELD(12,/RECORD_FIELD(11,/'
 
 exit $((survivors > 0))

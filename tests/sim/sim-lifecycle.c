@@ -4,8 +4,8 @@
  * Sim
  *
  * Random lives of a sidecar under a virtual clock: a World that misbehaves, wishes in the middle
- * of anything, suspends, and a driver that does what core does with a Lifecycle. The Judge is
- * asked after each step. A history is a number under a seed, and is replayed by both:
+ * of anything, suspends, and a Brain that may die between any two steps. The Judge is asked
+ * after each step. A history is a number under a seed, and is replayed by both:
  *
  *         sim-lifecycle --seed S --histories N        all of them
  *         sim-lifecycle --seed S --only I             that one, with all of its events
@@ -19,55 +19,18 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "sim/judge.h"
-#include "sim/world.h"
+#include "sim/brain.h"
 #include "spec.h"
 
-#define STEPS_PER_TURN_MAX 40
 #define TURNS_MAX 1500
 #define TURNS_OF_WISHES 400
 #define WISHES_MAX 10
-#define TRACE_EVENTS 64
-
-typedef struct Event {
-        uint64_t at;
-        const char *what, *more;
-        int64_t number;
-} Event;
-
-typedef struct History {
-        Random random;
-        SidecarSpec spec;
-        World world;
-        Lifecycle life;
-        Judge judge;
-        uint64_t now;
-        unsigned n_turns;
-        unsigned n_wishes; /* still to come; the last one is a stop */
-        uint64_t wish_at;
-        uint64_t others_at;         /* when others of the app change; USEC_INFINITY: no more */
-        Event events[TRACE_EVENTS]; /* a ring */
-        size_t n_events;
-} History;
+#define DOWNTIME_USEC (2 * USEC_PER_SEC)
 
 typedef struct Arguments {
         uint64_t seed, n_histories, only;
         bool is_only;
 } Arguments;
-
-static void trace(History *history, const char *what, const char *more, int64_t number) {
-        history->events[history->n_events++ % TRACE_EVENTS] = (Event){
-                .at = history->now,
-                .what = what,
-                .more = more,
-                .number = number,
-        };
-}
-
-static void violate(History *history, const char *rule) {
-        if (!history->judge.violation)
-                history->judge.violation = rule;
-}
 
 static LivenessSpec roll_liveness(Random *random) {
         uint32_t failures = 1 + (uint32_t) random_below(random, 3);
@@ -115,178 +78,16 @@ static SidecarSpec roll_spec(Random *random) {
         return spec;
 }
 
-static uint32_t roll(History *history) {
-        return (uint32_t) random_next(&history->random);
-}
-
-static void do_wish(History *history, WishKind wish) {
-        static const char *const words[] = { "start", "stop", "stop, kill", "restart" };
-        Lifecycle *life = &history->life;
-
-        trace(history, "wish:", words[wish], (int64_t) history->n_wishes);
-        judge_hear_wish(&history->judge, wish);
-        switch (wish) {
-
-        case WISH_START:
-                lifecycle_start(life);
-                break;
-
-        case WISH_STOP:
-                lifecycle_stop(life, REASON_REQUESTED, false);
-                break;
-
-        case WISH_STOP_KILL:
-                lifecycle_stop(life, REASON_SHUTDOWN, true);
-                break;
-
-        default:
-                lifecycle_restart(life);
-        }
-
-        if (wish == WISH_START || wish == WISH_RESTART)
-                judge_see_promise(&history->judge, lifecycle_promised_generation(life));
-}
-
-static void give_failure(History *history, const News *news) {
-        Cause cause = {
-                .code = news->permanent ? REASON_EXEC_FAILED : REASON_RESOURCES,
-                .exit_code = -1,
-                .error = news->error,
-        };
-
-        lifecycle_on_spawn_failed(&history->life, &cause, news->permanent, history->now,
-                                  roll(history));
-}
-
-static void give_news(History *history, const News *news) {
-        static const char *const words[] = { "forked", "spawn failed", "exec",   "exec failed",
-                                             "probed", "exited",       "emptied" };
-        Lifecycle *life = &history->life;
-
-        trace(history, "news:", words[news->kind],
-              news->kind == NEWS_PROBED ? news->alive : news->status);
-        judge_hear_news(&history->judge, news, history->now);
-        switch (news->kind) {
-
-        case NEWS_FORKED:
-                lifecycle_on_forked(life, history->now);
-                break;
-
-        case NEWS_EXEC:
-                lifecycle_on_exec(life, history->now);
-                break;
-
-        case NEWS_PROBED:
-                lifecycle_on_probe(life, news->alive, history->now);
-                break;
-
-        case NEWS_EXITED:
-                lifecycle_on_exit(life, news->code, news->status, history->now, roll(history));
-                break;
-
-        case NEWS_EMPTIED:
-                lifecycle_on_empty(life);
-                break;
-
-        case NEWS_SPAWN_FAILED:
-        case NEWS_EXEC_FAILED:
-                give_failure(history, news);
-        }
-}
-
-static void do_spawn(History *history) {
-        News news;
-
-        if (!world_is_vacant(&history->world))
-                violate(history, "a start finds nothing of the former generation");
-
-        lifecycle_did_spawn(&history->life, &history->spec, history->now);
-        world_spawn(&history->world, history->now);
-
-        /* A preflight that fails is told before the turn is over. */
-        if (random_chance(&history->random, 50) && world_take(&history->world, history->now, &news))
-                give_news(history, &news);
-}
-
-static void do_step(History *history, const Step *step) {
-        static const char *const words[] = {
-                [STEP_SPAWN] = "spawn",
-                [STEP_PROBE] = "probe",
-                [STEP_SIGNAL_MAIN] = "signal main",
-                [STEP_TERM_REST] = "terminate the rest",
-                [STEP_KILL_TREE] = "kill",
-        };
-        Lifecycle *life = &history->life;
-        World *world = &history->world;
-
-        if (step->kind == STEP_ANNOUNCE)
-                trace(history, status_to_string(step->status), sub_state_to_string(step->sub_state),
-                      (int64_t) life->generation);
-        else
-                trace(history, "step:", words[step->kind], (int64_t) life->generation);
-
-        judge_see_step(&history->judge, step, life, history->now);
-        switch (step->kind) {
-
-        case STEP_ANNOUNCE:
-                lifecycle_did_announce(life, step);
-                return;
-
-        case STEP_SPAWN:
-                do_spawn(history);
-                return;
-
-        case STEP_PROBE:
-                lifecycle_did_probe(life);
-                world_probe(world,
-                            step->is_liveness ? &history->spec.liveness.probe
-                                              : &history->spec.readiness,
-                            history->now, step->until);
-                return;
-
-        case STEP_SIGNAL_MAIN:
-                world_signal_main(world, history->now, history->spec.stop_signal);
-                break;
-
-        case STEP_TERM_REST:
-                world_signal_all(world, history->now, SIGTERM);
-                break;
-
-        default:
-                world_kill(world, history->now);
-        }
-        lifecycle_did_end_step(life, step->kind, history->now);
-}
-
-/* As core converges: what has run out first, then step by step until there is only waiting. */
-static uint64_t converge(History *history) {
-        Step step;
-
-        for (unsigned n = 0;; n++) {
-                judge_hear_time(&history->judge, history->now);
-                lifecycle_on_time(&history->life, history->now, roll(history));
-                step = lifecycle_next(&history->life, history->now);
-                if (step.kind == STEP_WAIT || history->judge.violation)
-                        break;
-                if (n >= STEPS_PER_TURN_MAX) {
-                        violate(history, "a turn comes to its end");
-                        break;
-                }
-                do_step(history, &step);
-        }
-
-        judge_see_rest(&history->judge, &history->life, step.until,
-                       world_is_unkillable(&history->world), history->now);
-        return step.until;
-}
-
+/* Who gets no answer asks again, for whatever that may be by then. */
 static void next_wish(History *history) {
         static const WishKind wishes[] = { WISH_START, WISH_START,   WISH_START,    WISH_STOP,
                                            WISH_STOP,  WISH_RESTART, WISH_STOP_KILL };
         bool is_last = history->n_wishes == 1;
         size_t i = random_below(&history->random, ELEMENTSOF(wishes));
 
-        do_wish(history, is_last ? WISH_STOP : wishes[i]);
+        if (!brain_take_wish(history, is_last ? WISH_STOP : wishes[i]))
+                return;
+
         history->n_wishes--;
         history->wish_at = history->n_wishes == 0 ? USEC_INFINITY
                                                   : history->now + random_span(&history->random,
@@ -297,25 +98,22 @@ static void next_wish(History *history) {
 static void next_of_others(History *history) {
         Random *random = &history->random;
         bool is_over = history->n_wishes == 0;
-        bool blocked = !is_over && random_chance(random, 40);
-        bool end_blocked = !is_over && random_chance(random, 40);
 
-        if (history->life.blocked && random_chance(random, 15)) {
-                trace(history, "others:", "a dependency has failed", 0);
-                judge_hear_dependency_failed(&history->judge);
-                lifecycle_on_dependency_failed(&history->life);
-        } else {
-                trace(history, "others:", blocked ? "blocked" : "not blocked", end_blocked);
-                judge_hear_others(&history->judge, blocked, end_blocked);
-                lifecycle_set_blocked(&history->life, blocked);
-                lifecycle_set_end_blocked(&history->life, end_blocked);
-                if (is_over) {
-                        history->others_at = USEC_INFINITY;
-                        return;
-                }
+        history->others_at =
+                is_over ? USEC_INFINITY : history->now + random_span(random, USEC_PER_MINUTE);
+        if (history->blocked && random_chance(random, 15)) {
+                history_trace(history, "others:", "a dependency has failed", 0);
+                brain_take_failed_dependency(history);
+                history->others_at = history->now + random_span(random, USEC_PER_MINUTE);
+                return;
         }
 
-        history->others_at = history->now + random_span(random, USEC_PER_MINUTE);
+        history->blocked = !is_over && random_chance(random, 40);
+        history->end_blocked = !is_over && random_chance(random, 40);
+        history_trace(history, "others:", history->blocked ? "blocked" : "not blocked",
+                      history->end_blocked);
+        judge_hear_others(&history->judge, history->blocked, history->end_blocked);
+        brain_take_others(history);
 }
 
 /* The clock goes on to what comes first; now and then everybody sleeps for longer than that. */
@@ -323,41 +121,66 @@ static void advance(History *history, uint64_t to) {
         if (random_chance(&history->random, 1)) {
                 uint64_t usec = random_span(&history->random, 2 * USEC_PER_HOUR);
 
-                trace(history, "suspended,", "ms:", (int64_t) (usec / USEC_PER_MSEC));
+                history_trace(history, "suspended,", "ms:", (int64_t) (usec / USEC_PER_MSEC));
                 judge_hear_suspend(&history->judge, usec);
                 to += usec;
         }
         history->now = to;
 }
 
+/* The keeper starts the next one; what is due in the meantime is late, by nobody's fault. */
+static void replace_brain(History *history) {
+        uint64_t usec = random_span(&history->random, DOWNTIME_USEC);
+
+        history->now += usec;
+        judge_hear_suspend(&history->judge, usec);
+        world_hand_over(&history->world, history->now);
+        history_trace(history, "brain:", "starts, after ms", (int64_t) (usec / USEC_PER_MSEC));
+        brain_start(history);
+}
+
+static uint64_t next_at(const History *history) {
+        uint64_t at = world_next_at(&history->world);
+
+        if (history->wish_at < at)
+                at = history->wish_at;
+        if (history->others_at < at)
+                at = history->others_at;
+        return history->until < at ? history->until : at;
+}
+
 /* Answers whether there will be another. */
 static bool turn(History *history) {
-        uint64_t until = converge(history), to = world_next_at(&history->world);
+        uint64_t to;
         News news;
 
-        if (history->wish_at < to)
-                to = history->wish_at;
-        if (history->others_at < to)
-                to = history->others_at;
-        if (until < to)
-                to = until;
+        if (history->brain.is_dead && !history->judge.violation) {
+                replace_brain(history);
+                return true;
+        }
+
+        to = next_at(history);
         if (to == USEC_INFINITY || history->judge.violation) {
                 judge_see_silence(&history->judge);
                 return false;
         }
         if (to > history->now)
                 advance(history, to);
+        if (brain_dies(history))
+                return true;
 
         if (history->now >= history->wish_at && random_chance(&history->random, 50))
                 next_wish(history);
         else if (history->now >= history->others_at && random_chance(&history->random, 50))
                 next_of_others(history);
         else if (world_take(&history->world, history->now, &news))
-                give_news(history, &news);
+                brain_take_news(history, &news);
         else if (history->now >= history->wish_at)
                 next_wish(history);
         else if (history->now >= history->others_at)
                 next_of_others(history);
+        else
+                brain_converge(history);
 
         return true;
 }
@@ -365,19 +188,25 @@ static bool turn(History *history) {
 /* A seed and a number make a history, whatever came before it. */
 static void history_run(History *history, uint64_t seed, uint64_t number) {
         Random mixer = { .state = seed ^ (number * UINT64_C(0xd1342543de82ef95)) };
-        uint64_t first;
+        static const unsigned deaths_per_mille[] = { 0, 0, 1, 5, 20, 100 };
+        Random *random = &history->random;
 
-        history->random.state = random_next(&mixer);
-        first = 1 + random_below(&history->random, USEC_PER_HOUR);
-        history->spec = roll_spec(&history->random);
+        random->state = random_next(&mixer);
+        history->first_generation = 1 + random_below(random, USEC_PER_HOUR);
+        history->deaths_per_mille = deaths_per_mille[random_below(random, 6)];
+        history->spec = roll_spec(random);
         history->now = USEC_PER_HOUR;
-        history->n_turns = history->n_events = 0;
-        history->n_wishes = 2 + (unsigned) random_below(&history->random, WISHES_MAX - 1);
+        history->n_turns = history->n_deaths = 0;
+        history->n_events = 0;
+        history->n_wishes = 2 + (unsigned) random_below(random, WISHES_MAX - 1);
         history->wish_at = history->now;
-        history->others_at = history->now + random_span(&history->random, USEC_PER_MINUTE);
-        world_init(&history->world, &history->random);
-        lifecycle_init(&history->life, &history->spec, first);
-        judge_init(&history->judge, &history->spec, first);
+        history->blocked = history->end_blocked = false;
+        history->others_at = history->now + random_span(random, USEC_PER_MINUTE);
+        world_init(&history->world, random);
+        judge_init(&history->judge, &history->spec, history->first_generation);
+        history->ledger.last.n_bytes = 0;
+        history->ledger.judge = history->judge;
+        brain_start(history);
 
         while (turn(history)) {
                 history->n_turns++;
@@ -386,10 +215,10 @@ static void history_run(History *history, uint64_t seed, uint64_t number) {
                         history->wish_at = history->now;
                 }
                 if (history->n_turns >= TURNS_MAX)
-                        violate(history, "a stop comes to its end");
+                        history_violate(history, "a stop comes to its end");
         }
-        if (history->life.status != STATUS_STOPPED)
-                violate(history, "after the last stop it is Stopped");
+        if (history->judge.status != STATUS_STOPPED)
+                history_violate(history, "after the last stop it is Stopped");
 }
 
 static void print_events(const History *history) {
@@ -445,13 +274,14 @@ static int parse_arguments(int argc, char **argv, Arguments *ret) {
 static int run(const Arguments *arguments) {
         uint64_t number = arguments->is_only ? arguments->only : 0;
         uint64_t end = arguments->is_only ? arguments->only + 1 : arguments->n_histories;
-        uint64_t n_turns = 0, n_generations = 0;
+        uint64_t n_turns = 0, n_generations = 0, n_deaths = 0;
         static History history;
 
         printf("seed %" PRIu64 "\n", arguments->seed);
         for (; number < end; number++) {
                 history_run(&history, arguments->seed, number);
                 n_turns += history.n_turns;
+                n_deaths += history.n_deaths;
                 n_generations += history.judge.generation - history.judge.first_generation + 1;
                 if (!history.judge.violation)
                         continue;
@@ -464,8 +294,9 @@ static int run(const Arguments *arguments) {
 
         if (arguments->is_only)
                 print_events(&history);
-        printf("%" PRIu64 " turns, %" PRIu64 " generations, no rule broken\n", n_turns,
-               n_generations);
+        printf("%" PRIu64 " turns, %" PRIu64 " generations, %" PRIu64
+               " deaths of brains, no rule broken\n",
+               n_turns, n_generations, n_deaths);
         return 0;
 }
 

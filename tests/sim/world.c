@@ -31,18 +31,24 @@ void world_init(World *world, Random *random) {
         *world = (World){ .random = random, .probe_at = USEC_INFINITY };
 }
 
-/* What the fork comes to, or the preflight before it. */
-static News fork_fate(Random *random) {
+bool world_preflight_fails(World *world, News *ret) {
         static const News failures[] = {
                 { .kind = NEWS_SPAWN_FAILED, .error = ENOENT, .permanent = true },
-                { .kind = NEWS_SPAWN_FAILED, .error = EAGAIN },
                 { .kind = NEWS_SPAWN_FAILED, .error = EADDRINUSE },
         };
 
-        if (random_chance(random, 94))
+        if (random_chance(world->random, 96))
+                return false;
+
+        *ret = failures[random_below(world->random, 2)];
+        return true;
+}
+
+static News fork_fate(Random *random) {
+        if (random_chance(random, 97))
                 return (News){ .kind = NEWS_FORKED };
 
-        return failures[random_below(random, 3)];
+        return (News){ .kind = NEWS_SPAWN_FAILED, .error = EAGAIN };
 }
 
 static News exec_fate(Random *random) {
@@ -82,12 +88,18 @@ static Member member_roll(Random *random, uint64_t now) {
         return member;
 }
 
-void world_spawn(World *world, uint64_t now) {
+bool world_spawn(World *world, uint64_t generation, uint64_t now) {
         Random *random = world->random;
         uint64_t slowest = random_chance(random, 10) ? EXEC_SLOW_USEC : EXEC_USEC;
+        uint64_t former = world->generation;
+
+        if (generation <= former)
+                return false;
 
         world_init(world, random);
         world->stage = WORLD_REQUESTED;
+        world->generation = former;
+        world->ordered = generation;
         world->fate = fork_fate(random);
         world->news_at = now + random_span(random, NEWS_DELAY_USEC);
         world->main = member_roll(random, world->news_at);
@@ -95,7 +107,7 @@ void world_spawn(World *world, uint64_t now) {
 
         if (world->fate.kind == NEWS_SPAWN_FAILED) {
                 world->main.dies_at = now;
-                return;
+                return true;
         }
 
         world->serves_at =
@@ -109,6 +121,8 @@ void world_spawn(World *world, uint64_t now) {
                 world->n_leftovers = random_below(random, WORLD_LEFTOVERS_MAX + 1);
         for (size_t i = 0; i < world->n_leftovers; i++)
                 world->leftovers[i] = member_roll(random, world->news_at);
+
+        return true;
 }
 
 /* From the fork on the exec is under way; one that fails takes the process with it. */
@@ -116,6 +130,7 @@ static void begin_exec(World *world, uint64_t now) {
         uint64_t slowest = random_chance(world->random, 10) ? EXEC_SLOW_USEC : EXEC_USEC;
 
         world->stage = WORLD_FORKED;
+        world->generation = world->ordered;
         world->fate = exec_fate(world->random);
         world->news_at = now + random_span(world->random, slowest);
         if (world->fate.kind == NEWS_EXEC_FAILED) {
@@ -202,13 +217,14 @@ static News take_keeper(World *world, uint64_t now) {
                 if (now < world->news_at)
                         return take_exit(world);
                 world->stage = WORLD_EXECUTED;
+                world->exec_is_known = true;
                 return news;
 
         case WORLD_EXECUTED:
                 return take_exit(world);
 
         default:
-                world->stage = WORLD_VACANT;
+                world->stage = WORLD_EMPTY;
                 return (News){ .kind = NEWS_EMPTIED };
         }
 }
@@ -286,7 +302,42 @@ void world_probe(World *world, const ProbeSpec *probe, uint64_t now, uint64_t de
 }
 
 bool world_is_vacant(const World *world) {
-        return world->stage == WORLD_VACANT;
+        return world->stage == WORLD_VACANT || world->stage == WORLD_EMPTY;
+}
+
+void world_acknowledge(World *world) {
+        if (world->stage == WORLD_EMPTY)
+                world->stage = WORLD_VACANT;
+}
+
+void world_hand_over(World *world, uint64_t now) {
+        world->probe_at = USEC_INFINITY;
+        if (world->stage == WORLD_REQUESTED)
+                world->news_at = earlier(world->news_at, now);
+
+        while (keeper_next_at(world) <= now)
+                (void) take_keeper(world, now);
+}
+
+size_t world_list_past(const World *world, uint64_t generation, News ret[static WORLD_PAST_MAX]) {
+        size_t n = 0;
+
+        if (world->stage == WORLD_VACANT || world->generation != generation)
+                return 0;
+
+        ret[n++] = (News){ .kind = NEWS_FORKED };
+        if (world->exec_is_known)
+                ret[n++] = world->fate;
+        if (world->stage >= WORLD_EXITED)
+                ret[n++] = (News){
+                        .kind = NEWS_EXITED,
+                        .code = world->code,
+                        .status = world->status,
+                };
+        if (world->stage == WORLD_EMPTY)
+                ret[n++] = (News){ .kind = NEWS_EMPTIED };
+
+        return n;
 }
 
 bool world_is_unkillable(const World *world) {

@@ -21,6 +21,7 @@
 #include "test.h"
 
 #define TURN_USEC 20000
+#define LAST_WORDS_BYTES (128u * 1024u) /* two full pipes */
 
 static sd_event *event;
 static char folder[64];

@@ -383,6 +383,40 @@ START_TEST(s4_what_is_short_for_the_moment_goes_through_backoff) {
 }
 END_TEST
 
+START_TEST(a_failed_start_is_told_even_if_no_delay_follows_it) {
+        go(FAR_REQUESTED);
+        spec.restart.delay_usec = 0;
+        ck_assert_str_eq(fail_spawn(REASON_RESOURCES, EAGAIN, false), "Starting/backoff");
+        /* Nor is it tried again in the same turn, for ever. */
+        ck_assert_str_eq(pass(99 * USEC_PER_MSEC), "");
+        ck_assert_str_eq(pass(1 * USEC_PER_MSEC), "spawn Starting/spawning");
+}
+END_TEST
+
+START_TEST(a_start_that_reached_nobody_is_made_again_under_its_number) {
+        for (Far far = FAR_INACTIVE; far < _FAR_MAX; far++) {
+                const char *steps = far == FAR_REQUESTED ? "spawn" : "";
+
+                go(far);
+                lifecycle_on_never_spawned(&life);
+                ck_assert_str_eq(settle(), steps);
+                ck_assert_uint_eq(life.generation, far == FAR_INACTIVE ? 0 : FIRST_GENERATION);
+        }
+}
+END_TEST
+
+START_TEST(a_start_that_reached_nobody_does_not_take_back_a_promise) {
+        uint64_t promised;
+
+        go(FAR_REQUESTED);
+        ck_assert_str_eq(restart(), "Starting/stopping");
+        promised = lifecycle_promised_generation(&life);
+        lifecycle_on_never_spawned(&life);
+        ck_assert_str_eq(settle(), "spawn Starting/spawning");
+        ck_assert_uint_eq(life.generation, promised);
+}
+END_TEST
+
 START_TEST(an_exec_that_fails_after_its_start_timeout_is_one_failure) {
         go(FAR_FORKED);
         (void) pass(spec.start_timeout_usec);
@@ -442,5 +476,8 @@ TEST_MAIN("lifecycle",
           a_restart_ends_what_is_there_and_starts_what_is_not,
           s4_what_trying_again_cannot_help_has_failed_at_once,
           s4_what_is_short_for_the_moment_goes_through_backoff,
+          a_failed_start_is_told_even_if_no_delay_follows_it,
+          a_start_that_reached_nobody_is_made_again_under_its_number,
+          a_start_that_reached_nobody_does_not_take_back_a_promise,
           an_exec_that_fails_after_its_start_timeout_is_one_failure,
           failed_is_final_until_a_start_or_a_stop)

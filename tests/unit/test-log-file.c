@@ -9,7 +9,7 @@
 /* Hands over what fits of that many more bytes of numbered lines, and answers what did not. */
 static size_t write_numbered(size_t n) {
         while (n > 0) {
-                size_t room = log_file_room(file), piece = n < 4096 ? n : 4096;
+                size_t room = log_file_room(file, LAST_WORDS_BYTES), piece = n < 4096 ? n : 4096;
 
                 if (room == 0)
                         break;
@@ -160,7 +160,7 @@ START_TEST(a_file_that_cannot_be_made_is_said_once_and_heals) {
 
         /* Far more than the ring: there is always room. */
         ck_assert_uint_eq(write_numbered(8000000), 0);
-        ck_assert_uint_gt(log_file_room(file), 0);
+        ck_assert_uint_gt(log_file_room(file, LAST_WORDS_BYTES), 0);
         ck_assert_uint_eq(n_states, 1);
 
         run_shell("rm %s/log", folder);
@@ -263,13 +263,14 @@ START_TEST(a_stalled_disk_takes_the_room_and_gives_it_back_when_it_moves) {
 
         make_stalled_path();
         open_followed_file(1 << 20, 5);
-        ck_assert_uint_eq(log_file_room(file), LOG_FILE_ROOM_BYTES);
+        ck_assert_uint_eq(log_file_room(file, LAST_WORDS_BYTES),
+                          LOG_FILE_ROOM_BYTES - LAST_WORDS_BYTES);
         ck_assert_uint_gt(write_numbered(4000000), 0);
-        ck_assert_uint_le(n_written, LOG_FILE_ROOM_BYTES + LOG_PIECE_BYTES);
-        ck_assert_uint_eq(log_file_room(file), 0);
+        ck_assert_uint_le(n_written, LOG_FILE_ROOM_BYTES - LAST_WORDS_BYTES);
+        ck_assert_uint_eq(log_file_room(file, LAST_WORDS_BYTES), 0);
 
         /* Last words fit all the same; what comes after them pushes the oldest out. */
-        put_numbered(128 * 1024);
+        put_numbered(LAST_WORDS_BYTES);
         put_numbered(100000);
         ck_assert_uint_eq(n_rooms, 0);
 
@@ -283,7 +284,8 @@ START_TEST(a_stalled_disk_takes_the_room_and_gives_it_back_when_it_moves) {
         ck_assert_int_lt(reckon(found, n, numbered_byte, n_written), 150000);
         while (n_rooms == 0)
                 turn();
-        ck_assert_uint_eq(log_file_room(file), LOG_FILE_ROOM_BYTES);
+        ck_assert_uint_eq(log_file_room(file, LAST_WORDS_BYTES),
+                          LOG_FILE_ROOM_BYTES - LAST_WORDS_BYTES);
         ck_assert_uint_eq(n_states, 0);
 }
 END_TEST
@@ -295,7 +297,7 @@ START_TEST(last_words_are_not_lost_to_a_stalled_disk) {
         make_stalled_path();
         open_followed_file(1 << 20, 5);
         ck_assert_uint_gt(write_numbered(4000000), 0);
-        put_numbered(128 * 1024);
+        put_numbered(LAST_WORDS_BYTES);
 
         reader = unstall();
         while (reckon(found, n, numbered_byte, n_written) < 0) {

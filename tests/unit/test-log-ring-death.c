@@ -161,6 +161,20 @@ static size_t go_on(size_t i_next) {
         return describe(ring, store, found);
 }
 
+/* Most instructions change nothing that another brain would see. */
+static bool has_changed(size_t i_next) {
+        static char last[LOG_STORE_BYTES];
+        static size_t i_last = SIZE_MAX;
+        const LogStore *store = log_memory_store(memory);
+
+        if (i_next == i_last && memcmp(last, store->header, sizeof(last)) == 0)
+                return false;
+
+        memcpy(last, store->header, sizeof(last));
+        i_last = i_next;
+        return true;
+}
+
 static void be_the_brain(void) {
         _cleanup_(log_ring_freep) LogRing *ring = NULL;
 
@@ -219,7 +233,7 @@ static void teardown(void) {
 }
 
 START_TEST(whatever_instruction_is_its_last_the_next_brain_ends_what_it_began) {
-        size_t n_expected, n_instructions = 0, i_next = 0;
+        size_t n_expected, n_instructions = 0, n_states = 0, i_next = 0;
         int status;
         pid_t pid;
 
@@ -235,8 +249,11 @@ START_TEST(whatever_instruction_is_its_last_the_next_brain_ends_what_it_began) {
 
         for (; WIFSTOPPED(status); n_instructions++) {
                 i_next = find_next(i_next);
-                ck_assert_uint_eq(go_on(i_next), n_expected);
-                ck_assert_mem_eq(found, expected, n_expected);
+                if (has_changed(i_next)) {
+                        ck_assert_uint_eq(go_on(i_next), n_expected);
+                        ck_assert_mem_eq(found, expected, n_expected);
+                        n_states++;
+                }
 
                 ck_assert_int_eq(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
                 ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -244,7 +261,7 @@ START_TEST(whatever_instruction_is_its_last_the_next_brain_ends_what_it_began) {
         ck_assert(WIFEXITED(status));
         ck_assert_int_eq(WEXITSTATUS(status), 0);
         ck_assert_uint_eq(i_next, ELEMENTSOF(steps) - 1);
-        printf("stopped before each of %zu instructions\n", n_instructions);
+        printf("stopped before each of %zu instructions: %zu states\n", n_instructions, n_states);
         (void) fflush(stdout);
 }
 END_TEST

@@ -425,7 +425,7 @@ START_TEST(a_file_that_is_behind_slows_the_writer_and_loses_nothing) {
         open_file(1 << 20, 5, resume_one, NULL);
         open_output(&one, file);
         pid = start(&one, 1, numbers);
-        while (log_file_room(file) > 0)
+        while (log_file_room(file, LAST_WORDS_BYTES) > 0)
                 turn();
         ck_assert_uint_lt(one.n_lines[LOG_STDOUT], N_NUMBERED);
 
@@ -435,7 +435,7 @@ START_TEST(a_file_that_is_behind_slows_the_writer_and_loses_nothing) {
                 ssize_t got = read(reader, found + n, sizeof(found) - n);
 
                 n += got > 0 ? (size_t) got : 0;
-                if (log_file_room(file) > 0)
+                if (log_file_room(file, LAST_WORDS_BYTES) > 0)
                         turn();
         }
         ck_assert_int_eq(n_lost, 0);
@@ -454,7 +454,7 @@ START_TEST(last_words_fit_into_a_file_that_is_behind) {
         open_file(1 << 20, 5, resume_one, NULL);
         open_output(&one, file);
         pid = start(&one, 1, numbers);
-        while (log_file_room(file) > 0)
+        while (log_file_room(file, LAST_WORDS_BYTES) > 0)
                 turn();
         ck_assert_int_eq(kill(pid, SIGKILL), 0);
         reap(pid);
