@@ -129,10 +129,6 @@ static Step next_of_ending(const Lifecycle *l, uint64_t now) {
         return (Step){ .kind = l->end_stage == END_MAIN ? STEP_TERM_REST : STEP_KILL_TREE };
 }
 
-static bool is_asked(const ProbeSpec *probe) {
-        return probe->kind == PROBE_HTTP || probe->kind == PROBE_TCP;
-}
-
 static Step next_of_starting(const Lifecycle *l, uint64_t now) {
         uint64_t deadline = start_deadline(l);
         bool probes = l->process == PROCESS_RUNNING && is_asked(&l->spec->readiness);
