@@ -211,11 +211,14 @@ method_get_processes(sd_bus_message *message, void *userdata, sd_bus_error *ret_
 }
 
 static int append_endpoint(sd_bus_message *reply, const Sidecar *s) {
-        _cleanup_free_ char *url = sidecar_endpoint(s);
+        _cleanup_free_ char *url = sidecar_endpoint(s), *unix_socket = NULL;
         int r;
 
         if (!url)
                 return -ENOMEM;
+        r = sidecar_unix_socket(s, &unix_socket);
+        if (r < 0)
+                return r;
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r >= 0)
@@ -233,6 +236,10 @@ static int append_endpoint(sd_bus_message *reply, const Sidecar *s) {
                 r = sd_bus_message_close_container(reply);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
+        if (r >= 0 && unix_socket)
+                r = sd_bus_message_append(reply, "{sv}", "unix-socket", "s", unix_socket);
+        if (r >= 0 && s->token)
+                r = sd_bus_message_append(reply, "{sv}", "token", "s", s->token);
 
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
@@ -247,6 +254,8 @@ static int method_get_endpoint(sd_bus_message *message, void *userdata, sd_bus_e
                                          "%s does not run, so it has no endpoint", sidecar_name(s));
 
         r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_sensitive(reply);
         if (r >= 0)
                 r = append_endpoint(reply, s);
 

@@ -24,6 +24,7 @@ typedef struct SidecarTold {
         uint64_t generation;
         uint64_t needs_restart;
         uint64_t changed_at_usec;
+        uint64_t status_text_hash;
         uint64_t ready_at_usec;
         uint64_t main_pid;
         uint64_t exit_code;

@@ -71,9 +71,8 @@ static int append_needs_restart(sd_bus_message *reply, const Sidecar *s) {
         return sd_bus_message_append_basic(reply, 'b', &value);
 }
 
-/* Comes with sd_notify(3) in a later release; until then no sidecar says anything of itself. */
-static int append_status_text(sd_bus_message *reply, const Sidecar *s _unused_) {
-        return append_string(reply, "");
+static int append_status_text(sd_bus_message *reply, const Sidecar *s) {
+        return append_string(reply, s->status_text);
 }
 
 static int append_changed_at(sd_bus_message *reply, const Sidecar *s) {
@@ -203,6 +202,7 @@ static const struct {
         { "Reason", MEMBER(reason_hash) },
         { "Generation", MEMBER(generation) },
         { "NeedsRestart", MEMBER(needs_restart) },
+        { "StatusText", MEMBER(status_text_hash) },
         { "StateChangeTimestamp", MEMBER(changed_at_usec) },
         { "ReadyTimestamp", MEMBER(ready_at_usec) },
         { "MainPID", MEMBER(main_pid) },
@@ -241,6 +241,7 @@ static SidecarTold told_now(const Sidecar *s) {
                 .reason_hash = hash_text(reason),
                 .generation = s->life.generation,
                 .needs_restart = sidecar_needs_restart(s),
+                .status_text_hash = hash_text(s->status_text),
                 .changed_at_usec = s->changed_at_usec,
                 .ready_at_usec = s->ready_at_usec,
                 .main_pid = (uint64_t) s->main_pid,

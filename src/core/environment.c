@@ -92,6 +92,19 @@ static int add_identity(char ***env, const Sidecar *s) {
         return r;
 }
 
+/* sd_notify(3), sd_watchdog_enabled(3). Any process of the tree may feed: no WATCHDOG_PID. */
+static int add_notify(char ***env, const Sidecar *s) {
+        char usec[32];
+        int r;
+
+        r = strv_env_set(env, "NOTIFY_SOCKET", notify_socket_path(s->notify));
+        if (r < 0 || s->running->watchdog_usec == 0)
+                return r;
+
+        (void) snprintf(usec, sizeof(usec), "%" PRIu64, s->running->watchdog_usec);
+        return strv_env_set(env, "WATCHDOG_USEC", usec);
+}
+
 int environment_make(char ***ret, const Sidecar *s, const TemplateValues *values) {
         _cleanup_(strv_freep) char **env = NULL;
         int r;
@@ -101,6 +114,8 @@ int environment_make(char ***ret, const Sidecar *s, const TemplateValues *values
                 r = add_manifest(&env, s->running, values);
         if (r >= 0)
                 r = add_identity(&env, s);
+        if (r >= 0)
+                r = add_notify(&env, s);
         if (r < 0)
                 return r;
 

@@ -67,6 +67,9 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(18, SidecarRecord, ready_at_usec, FIELD_U64),
         RECORD_FIELD(19, SidecarRecord, retry_at_usec, FIELD_U64),
         RECORD_FIELD(20, SidecarRecord, main_pid, FIELD_INT),
+        RECORD_FIELD(30, SidecarRecord, token, FIELD_STRING),
+        RECORD_FIELD(31, SidecarRecord, status_text, FIELD_STRING),
+        RECORD_FIELD(32, SidecarRecord, probe_error, FIELD_STRING),
         RECORD_END,
 };
 

@@ -74,6 +74,9 @@ typedef struct SidecarRecord {
         char *readiness_path;
         char *liveness_path;
         pid_t main_pid;
+        char *token;
+        char *status_text;
+        char *probe_error;
         bool exit_is_news;
         bool exit_dumped_core;
         int exit_code;

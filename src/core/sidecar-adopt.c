@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/records.h"
-#include "core/sidecar.h"
+#include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
@@ -70,6 +70,12 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
                 r = free_and_strdup(&s->alive_paths[0], record->readiness_path);
         if (r >= 0)
                 r = free_and_strdup(&s->alive_paths[1], record->liveness_path);
+        if (r >= 0)
+                r = free_and_strdup(&s->token, record->token);
+        if (r >= 0)
+                r = free_and_strdup(&s->status_text, record->status_text);
+        if (r >= 0)
+                r = free_and_strdup(&s->probe_error, record->probe_error);
         return r;
 }
 
@@ -145,10 +151,13 @@ bool sidecar_resume(Sidecar *s) {
                 (void) log_warning_errno(r, "[%s] what it has written before is lost",
                                          sidecar_name(s));
 
+        sidecar_adopt_notify(s, kept.notify_fd);
         CRASHPOINT("adopt-output-taken");
         if (generation != 0 && tree_resume(s->tree) == 0)
                 on_nothing_there(s);
 
+        /* It may have said it, and nobody looked. */
+        sidecar_match_lines(s, log_ring_first(s->ring));
         is_same = !sidecar_is_gone(s) && s->life.generation == generation;
         sidecar_converge(s);
         return is_same;

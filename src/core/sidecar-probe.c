@@ -4,13 +4,15 @@
  * Sidecar: probes
  *
  * What is asked is filled in anew each time, since ports move; which path has answered once is
- * remembered, and from then on it is the only one asked (contract R2).
+ * remembered, and from then on it is the only one asked (contract R2). An answer counts if it comes
+ * from the tree (R3), a miss if there was time to answer (L2).
  */
 
 #include <string.h>
 
-#include "core/sidecar.h"
+#include "core/sidecar-parts.h"
 #include "core/supervisor.h"
+#include "io/pressure.h"
 #include "model/template.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
@@ -24,6 +26,8 @@ typedef struct Texts {
         char **urls;
         char **paths;
         char **headers;
+        char *token_path;
+        char *unix_socket; /* or NULL */
 } Texts;
 
 static void texts_done(Texts *texts) {
@@ -32,6 +36,8 @@ static void texts_done(Texts *texts) {
         strv_free(texts->urls);
         strv_free(texts->paths);
         strv_free(texts->headers);
+        free(texts->token_path);
+        free(texts->unix_socket);
 }
 
 /* Of the probe that is under way. */
@@ -39,17 +45,81 @@ static const ProbeSpec *probe_spec(const Sidecar *s) {
         return s->probes_liveness ? &s->running->liveness.probe : &s->running->readiness;
 }
 
-static void on_probe(const ProbeResult *result, void *userdata) {
-        Sidecar *s = userdata;
+static uint16_t probe_port(const Sidecar *s, const ProbeSpec *spec) {
+        for (size_t i = 0; spec->port_name && i < s->n_ports; i++)
+                if (streq(s->ports_spec->ports[i].name, spec->port_name))
+                        return s->ports[i];
+
+        return spec->port_number;
+}
+
+/* The machine may be too busy to let it answer, for two minutes at most (contract L2). */
+static bool is_starved(Sidecar *s, uint64_t now) {
+        unsigned some = 0;
+
+        (void) pressure_read_cpu(tree_cgroup_fd(s->tree), &some);
+        return starvation_excuses_miss(&s->starvation, some, now);
+}
+
+static void note_miss(Sidecar *s, bool is_loading, const char *error) {
+        uint64_t now = clock_monotonic_usec();
+
+        s->owner_is_known[s->probes_liveness] = false;
+        if (!s->probe_error || !streq(s->probe_error, error))
+                (void) free_and_strdup(&s->probe_error, error);
+
+        if (s->probes_liveness && is_starved(s, now))
+                lifecycle_on_probe_dropped(&s->life, now + probe_spec(s)->interval_usec);
+        else if (is_loading)
+                lifecycle_on_loading(&s->life, now);
+        else
+                lifecycle_on_probe(&s->life, false, now);
+}
+
+static void note_answer(Sidecar *s, int path_index) {
         char **alive_path = &s->alive_paths[s->probes_liveness];
 
-        s->probe = probe_free(s->probe);
-        if (result->alive && result->path_index >= 0 && !*alive_path)
-                (void) free_and_strdup(alive_path, probe_spec(s)->paths[result->path_index]);
+        s->owner_is_known[s->probes_liveness] = true;
+        if (path_index >= 0 && !*alive_path)
+                (void) free_and_strdup(alive_path, probe_spec(s)->paths[path_index]);
 
+        s->probe_error = (free(s->probe_error), NULL);
+        starvation_end(&s->starvation);
+        lifecycle_on_probe(&s->life, true, clock_monotonic_usec());
+}
+
+/* Somebody answered: the sidecar, if nobody else listens there. */
+static PortOwner find_owner(Sidecar *s) {
+        const ProbeSpec *spec = probe_spec(s);
+
+        if (spec->any_owner || spec->unix_socket || s->owner_is_known[s->probes_liveness])
+                return PORT_OWNER_TREE;
+
+        return sidecar_find_port_owner(s, probe_port(s, spec));
+}
+
+static void judge(Sidecar *s, const ProbeResult *result) {
+        PortOwner owner = result->alive ? find_owner(s) : PORT_OWNER_NOBODY;
+
+        if (!result->alive)
+                note_miss(s, result->is_loading, result->error);
+        else if (owner == PORT_OWNER_NOBODY)
+                note_miss(s, false, "nobody listens there any more");
+        else if (owner == PORT_OWNER_STRANGER)
+                lifecycle_on_stranger(&s->life, clock_monotonic_usec(), sidecar_roll());
+        else
+                note_answer(s, result->path_index);
+}
+
+static void on_probe(const ProbeResult *result, void *userdata) {
+        Sidecar *s = userdata;
+        uint64_t interval = probe_spec(s)->interval_usec;
+
+        s->probe = probe_free(s->probe);
         log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
         CRASHPOINT("probe-answered");
-        lifecycle_on_probe(&s->life, result->alive, clock_monotonic_usec());
+        if (result->alive || !supervisor_check_time(s->supervisor, result->until_usec, interval))
+                judge(s, result);
         sidecar_converge(s);
         CRASHPOINT("probe-noted");
 }
@@ -74,12 +144,13 @@ static int expand_all(char ***ret, char *const *texts, const TemplateValues *val
 
 static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec) {
         char *only[] = { s->alive_paths[s->probes_liveness], NULL };
-        TemplateValues values = { .spec = s->running, .ports = s->ports };
+        TemplateValues values = { .spec = s->running, .ports = s->ports, .token = s->token };
         int r;
 
         texts->runtime_dir = sidecar_runtime_dir(s);
         texts->state_dir = sidecar_state_dir(s);
-        if (!texts->runtime_dir || !texts->state_dir)
+        texts->token_path = sidecar_token_path(s);
+        if (!texts->runtime_dir || !texts->state_dir || !texts->token_path)
                 return -ENOMEM;
 
         values.runtime_dir = texts->runtime_dir;
@@ -89,16 +160,13 @@ static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec) {
 
         values.state_dir = texts->state_dir;
         values.urls = texts->urls;
+        values.token_file = texts->token_path;
+        if (spec->unix_socket)
+                r = template_expand(&texts->unix_socket, spec->unix_socket, &values, NULL);
+        if (r < 0)
+                return r;
         r = expand_all(&texts->paths, only[0] ? only : spec->paths, &values);
         return r < 0 ? r : expand_all(&texts->headers, spec->headers, &values);
-}
-
-static uint16_t probe_port(const Sidecar *s, const ProbeSpec *spec) {
-        for (size_t i = 0; spec->port_name && i < s->n_ports; i++)
-                if (streq(s->ports_spec->ports[i].name, spec->port_name))
-                        return s->ports[i];
-
-        return spec->port_number;
 }
 
 static int start_probe(Sidecar *s, uint64_t deadline) {
@@ -120,7 +188,17 @@ static int start_probe(Sidecar *s, uint64_t deadline) {
 
         target.paths = texts.paths;
         target.headers = texts.headers;
+        target.unix_path = texts.unix_socket;
         return probe_start(&s->probe, s->supervisor->prober, &target, on_probe, s);
+}
+
+/* Each path has a time of its own. */
+static uint64_t round_end(const Sidecar *s, uint64_t deadline) {
+        const ProbeSpec *spec = probe_spec(s);
+        uint64_t end = clock_monotonic_usec() +
+                       spec->timeout_usec * (1 + (uint64_t) strv_length(spec->paths));
+
+        return end < deadline ? end : deadline;
 }
 
 void sidecar_probe(Sidecar *s, const Step *step) {
@@ -128,9 +206,23 @@ void sidecar_probe(Sidecar *s, const Step *step) {
 
         s->probes_liveness = step->is_liveness;
         lifecycle_did_probe(&s->life);
+        s->probe_until = round_end(s, step->until);
         r = start_probe(s, step->until);
         if (r < 0) {
                 (void) log_warning_errno(r, "[%s] cannot be probed", sidecar_name(s));
                 lifecycle_on_probe(&s->life, false, clock_monotonic_usec());
         }
+}
+
+int sidecar_unix_socket(const Sidecar *s, char **ret) {
+        const ProbeSpec *spec = &s->running->readiness;
+        _cleanup_(texts_done) Texts texts = { 0 };
+        int r;
+
+        r = fill_in(&texts, s, spec);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(texts.unix_socket);
+        return 0;
 }

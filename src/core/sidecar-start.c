@@ -15,7 +15,7 @@
 
 #include "core/environment.h"
 #include "core/records.h"
-#include "core/sidecar.h"
+#include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "io/ports.h"
 #include "model/program.h"
@@ -32,6 +32,7 @@ typedef struct Launch {
         char *runtime_dir;
         char *state_dir;
         char **urls;
+        char *token_path;
         char *program;
         char **argv;
         char **env;
@@ -46,6 +47,7 @@ static void launch_done(Launch *launch) {
         free(launch->runtime_dir);
         free(launch->state_dir);
         strv_free(launch->urls);
+        free(launch->token_path);
         free(launch->program);
         strv_free(launch->argv);
         strv_free(launch->env);
@@ -66,22 +68,12 @@ static int refuse(Launch *launch, ReasonCode code, int error, bool permanent, ch
 }
 
 static int refuse_port(Launch *launch, uint16_t port) {
-        Evidence *evidence = &launch->sidecar->evidence;
+        Sidecar *s = launch->sidecar;
         PortHolder holder = { 0 };
-        char *detail = NULL;
 
         (void) port_find_listener(port, &holder);
-        evidence->port = port;
-        evidence->holder_pid = holder.pid;
-        (void) free_and_strdup(&evidence->holder, holder.program);
-
-        if (holder.pid > 0)
-                (void) asprintf(&detail, "port %u is held by %s, pid %d", port, holder.program,
-                                (int) holder.pid);
-        else
-                (void) asprintf(&detail, "port %u is held by a program of another user", port);
-
-        return refuse(launch, REASON_PORT_IN_USE, 0, false, detail);
+        sidecar_note_holder(s, port, &holder);
+        return refuse(launch, REASON_PORT_IN_USE, 0, false, TAKE_PTR(s->evidence.detail));
 }
 
 static bool port_is_allowed(uint16_t port, void *userdata) {
@@ -190,8 +182,10 @@ int sidecar_list_urls(const Sidecar *s, char ***ret) {
 
 /* Made only for those that speak of it. */
 static int make_folder(const SidecarSpec *spec, const char *path, const char *word) {
+        const char *socket = spec->readiness.unix_socket;
         bool wanted = any_mentions(spec->command, word) || any_mentions(spec->env, word) ||
-                      (spec->working_directory && strstr(spec->working_directory, word));
+                      (spec->working_directory && strstr(spec->working_directory, word)) ||
+                      (socket && strstr(socket, word));
 
         return wanted ? mkdir_parents(path, 0700) : 0;
 }
@@ -219,6 +213,22 @@ static int ask_for_urls(Launch *launch) {
 
         launch->values.urls = launch->urls;
         return r;
+}
+
+static int prepare_token(Launch *launch) {
+        Sidecar *s = launch->sidecar;
+        int r;
+
+        r = sidecar_prepare_token(s);
+        if (r < 0)
+                return r;
+        launch->token_path = sidecar_token_path(s);
+        if (!launch->token_path)
+                return -ENOMEM;
+
+        launch->values.token = s->token;
+        launch->values.token_file = launch->token_path;
+        return 0;
 }
 
 static int expand_command(Launch *launch) {
@@ -335,6 +345,7 @@ static int spawn(Launch *launch) {
         spec.stderr_fd = ends.stderr_fd;
         spec.kept_stdout_fd = ends.kept_stdout_fd;
         spec.kept_stderr_fd = ends.kept_stderr_fd;
+        spec.kept_notify_fd = notify_socket_fd(s->notify);
 
         /* Before anybody is asked for it: whoever comes after us must know that it is wanted. */
         record_sidecar(s);
@@ -379,11 +390,15 @@ int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
         if (r >= 0)
                 r = ask_for_urls(&launch);
         if (r >= 0)
+                r = prepare_token(&launch);
+        if (r >= 0)
                 r = expand_command(&launch);
         if (r >= 0)
                 r = find_program(&launch);
         if (r >= 0)
                 r = find_working_directory(&launch);
+        if (r >= 0)
+                r = sidecar_open_notify(s);
         if (r >= 0)
                 r = environment_make(&launch.env, s, &launch.values);
         if (r >= 0)

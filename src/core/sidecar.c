@@ -15,7 +15,7 @@
 
 #include "core/goals.h"
 #include "core/records.h"
-#include "core/sidecar.h"
+#include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "model/reason.h"
 #include "util/clock.h"
@@ -27,7 +27,7 @@
 #define TIMER_ACCURACY_USEC 1000
 
 /* Only jitter hangs on it, so what the kernel is asked for is a seed: each step rolls once. */
-static uint32_t roll(void) {
+uint32_t sidecar_roll(void) {
         static uint32_t number;
 
         if (number == 0)
@@ -69,6 +69,8 @@ char *sidecar_reason(const Sidecar *s) {
                 detail = s->waits_for;
         if (lifecycle_reason_code(&s->life) == REASON_MODE)
                 detail = s->app->mode;
+        if (lifecycle_is_about_probes(&s->life))
+                detail = s->probe_error;
 
         return reason_text(s->running ? s->running : s->spec, &s->life, detail);
 }
@@ -162,6 +164,16 @@ static void tell_untold_exit(Sidecar *s) {
         records_commit(s->supervisor->records);
 }
 
+/* Nor has it been asked anything yet. */
+static void forget_health(Sidecar *s) {
+        forget_paths(s);
+        s->probe_error = (free(s->probe_error), NULL);
+        s->pattern = log_pattern_free(s->pattern);
+        s->pattern_is_hopeless = false;
+        memset(s->owner_is_known, 0, sizeof(s->owner_is_known));
+        starvation_end(&s->starvation);
+}
+
 static void do_spawn(Sidecar *s) {
         Cause cause = { .exit_code = -1 };
         bool permanent = false;
@@ -172,12 +184,14 @@ static void do_spawn(Sidecar *s) {
         s->running = sidecar_spec_ref(s->spec);
         lifecycle_did_spawn(&s->life, s->running, clock_monotonic_usec());
         s->ready_at_usec = 0;
-        forget_paths(s);
+        forget_health(s);
 
         /* To find out may have taken longer than the next try is to wait. */
-        if (sidecar_launch(s, &cause, &permanent) < 0)
+        if (sidecar_launch(s, &cause, &permanent) < 0) {
+                sidecar_close_notify(s);
                 lifecycle_on_spawn_failed(&s->life, &cause, permanent, clock_monotonic_usec(),
-                                          roll());
+                                          sidecar_roll());
+        }
 }
 
 /* An ending that fails half way is no error: the next step of the ladder is stronger. */
@@ -225,11 +239,19 @@ static void do_step(Sidecar *s, const Step *step) {
 }
 
 static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        sidecar_converge(userdata);
+        Sidecar *s = userdata;
+        uint64_t deadline = s->timer_until;
+
+        /* What is older tells better how late it is. */
+        if (s->probe && s->probe_until < deadline)
+                deadline = s->probe_until;
+        (void) supervisor_check_time(s->supervisor, deadline, 0);
+        sidecar_converge(s);
         return 0;
 }
 
 static int arm_timer(Sidecar *s, uint64_t until) {
+        s->timer_until = until;
         if (until == UINT64_MAX)
                 return s->timer ? sd_event_source_set_enabled(s->timer, SD_EVENT_OFF) : 0;
 
@@ -252,7 +274,7 @@ void sidecar_converge(Sidecar *s) {
         for (;;) {
                 uint64_t now = clock_monotonic_usec();
 
-                lifecycle_on_time(&s->life, now, roll());
+                lifecycle_on_time(&s->life, now, sidecar_roll());
                 step = lifecycle_next(&s->life, now);
                 if (step.kind == STEP_WAIT)
                         break;
@@ -275,6 +297,7 @@ static void on_forked(void *userdata, pid_t pid) {
 
         CRASHPOINT("forked-told");
         s->main_pid = pid;
+        sidecar_hear_notify(s);
         /* An earlier brain has had this: its end may be known too, and is about to be told. */
         if (s->life.process != PROCESS_REQUESTED)
                 return;
@@ -297,7 +320,7 @@ static void on_no_start(Sidecar *s, int error) {
         };
 
         lifecycle_on_spawn_failed(&s->life, &cause, !error_may_pass(error), clock_monotonic_usec(),
-                                  roll());
+                                  sidecar_roll());
         sidecar_converge(s);
 }
 
@@ -305,6 +328,7 @@ static void on_fork_failed(void *userdata, int error) {
         Sidecar *s = userdata;
 
         output_close(s->output);
+        sidecar_close_notify(s);
         on_no_start(s, error);
 }
 
@@ -340,12 +364,15 @@ static void on_exited(void *userdata, int code, int status) {
         Sidecar *s = userdata;
 
         /* An earlier brain has had this end. */
-        s->main_pid = 0;
-        if (s->life.process == PROCESS_GONE || s->life.process == PROCESS_NONE)
+        if (s->life.process == PROCESS_GONE || s->life.process == PROCESS_NONE) {
+                s->main_pid = 0;
                 return;
+        }
 
         /* Its last words come first: what it wrote before its end is read before that is told. */
         CRASHPOINT("exit-told");
+        sidecar_drain_notify(s);
+        s->main_pid = 0;
         output_drain(s->output);
         CRASHPOINT("exit-drained");
         s->probe = probe_free(s->probe);
@@ -355,7 +382,7 @@ static void on_exited(void *userdata, int code, int status) {
         s->exit_dumped_core = code == CLD_DUMPED;
         s->exit_code = code == CLD_EXITED ? status : -1;
         s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
-        lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), roll());
+        lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), sidecar_roll());
         sidecar_converge(s);
         CRASHPOINT("exit-noted");
 }
@@ -365,6 +392,8 @@ static void on_emptied(void *userdata) {
 
         CRASHPOINT("empty-told");
         output_close(s->output);
+        sidecar_close_notify(s);
+        sidecar_remove_token_file(s);
         s->unkillable_was_told = false;
         lifecycle_on_empty(&s->life);
         sidecar_converge(s);
@@ -395,6 +424,7 @@ static void on_lines(uint64_t first, void *userdata) {
                 log_lines(s, first);
 
         s->supervisor->observer->on_log(s, s->supervisor->observer_userdata);
+        sidecar_match_lines(s, first);
 }
 
 static void on_memory(int memory_fd, void *userdata) {
@@ -496,6 +526,8 @@ Sidecar *sidecar_free(Sidecar *s) {
                 return NULL;
 
         sd_event_source_disable_unref(s->timer);
+        sd_event_source_disable_unref(s->status_timer);
+        notify_socket_free(s->notify);
         probe_free(s->probe);
         tree_free(s->tree);
         output_free(s->output);
@@ -506,7 +538,9 @@ Sidecar *sidecar_free(Sidecar *s) {
         sidecar_spec_unref(s->spec);
         sidecar_spec_unref(s->ports_spec);
         free(s->ports);
-        forget_paths(s);
+        forget_health(s);
+        free(s->status_text);
+        free(s->token);
         free(s->waits_for);
         free(s->log_path);
         free(s);

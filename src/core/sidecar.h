@@ -16,12 +16,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "io/listeners.h"
 #include "io/log-file.h"
+#include "io/notify-socket.h"
 #include "io/output.h"
 #include "io/probe.h"
 #include "io/tree.h"
 #include "model/lifecycle.h"
+#include "model/log-pattern.h"
 #include "model/log-ring.h"
+#include "model/time-guard.h"
 
 typedef struct App App;
 typedef struct Sidecar Sidecar;
@@ -54,7 +58,20 @@ struct Sidecar {
         LogFile *file;
         Output *output;
         Probe *probe;
+        uint64_t probe_until; /* ... has an answer by then, or none */
         sd_event_source *timer;
+        uint64_t timer_until;
+
+        NotifySocket *notify;          /* of the current generation; or NULL */
+        char *status_text;             /* what it says of itself; or NULL */
+        sd_event_source *status_timer; /* until the next text may be told */
+        bool status_is_news;
+        LogPattern *pattern; /* while it is waited for; or NULL */
+        bool pattern_is_hopeless;
+        char *probe_error;      /* what the last probe got instead of an answer; or NULL */
+        bool owner_is_known[2]; /* as alive_paths: the port is its own, since the last miss */
+        Starvation starvation;
+        char *token; /* kept over automatic restarts; NULL: none */
 
         uint16_t *ports; /* in force, in the order of ports_spec; or NULL */
         size_t n_ports;
@@ -126,6 +143,9 @@ bool sidecar_needs_restart(const Sidecar *sidecar);
 
 /* http://127.0.0.1:PORT of its first port, "" without one; a new string. */
 char *sidecar_endpoint(const Sidecar *sidecar);
+
+/* The socket that its readiness is asked at; a new string, NULL without one. */
+int sidecar_unix_socket(const Sidecar *sidecar, char **ret);
 
 /* One sentence for people; a new string. */
 char *sidecar_reason(const Sidecar *sidecar);

@@ -138,14 +138,15 @@ static int load_one(Supervisor *supervisor, const char *id, const char *path) {
         return r < 0 ? log_error_errno(r, "%s cannot be put in force", path) : 0;
 }
 
-/* ID.json gives ID; anything else in the folder is not ours. */
-static char *id_of_file(const char *file) {
+/* ID.json gives ID, and 1; anything else in the folder is not ours: 0. */
+static int id_of_file(const char *file, char **ret) {
         size_t n = strlen(file), n_suffix = strlen(".json");
 
         if (n <= n_suffix || *file == '.' || !streq(file + n - n_suffix, ".json"))
-                return NULL;
+                return 0;
 
-        return strndup(file, n - n_suffix);
+        *ret = strndup(file, n - n_suffix);
+        return *ret ? 1 : -ENOMEM;
 }
 
 static int load_folder(Supervisor *supervisor, const char *folder, char ***seen) {
@@ -156,9 +157,10 @@ static int load_folder(Supervisor *supervisor, const char *folder, char ***seen)
                 return 0;
 
         for (struct dirent *entry; r != -ENOMEM && (entry = readdir(dir));) {
-                _cleanup_free_ char *id = id_of_file(entry->d_name), *path = NULL;
+                _cleanup_free_ char *id = NULL, *path = NULL;
 
-                if (!id || strv_contains(*seen, id))
+                r = id_of_file(entry->d_name, &id);
+                if (r <= 0 || strv_contains(*seen, id))
                         continue;
                 r = asprintf(&path, "%s/%s", folder, entry->d_name) < 0 ? -ENOMEM
                                                                         : strv_extend(seen, id);

@@ -18,6 +18,7 @@
 #include "io/keeper-client.h"
 #include "io/log-file.h"
 #include "io/probe.h"
+#include "model/time-guard.h"
 
 typedef struct Records Records;
 
@@ -44,6 +45,7 @@ struct Supervisor {
         sd_event *event;
         KeeperClient *keeper;
         Prober *prober;
+        TimeGuard time_guard;
         LogWriter *writer;
         const SupervisorObserver *observer;
         void *observer_userdata;

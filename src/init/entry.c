@@ -65,6 +65,7 @@ void entry_drop(Entry *entry) {
         entry->main_fd = safe_close(entry->main_fd);
         entry->stdout_fd = safe_close(entry->stdout_fd);
         entry->stderr_fd = safe_close(entry->stderr_fd);
+        entry->notify_fd = safe_close(entry->notify_fd);
         entry->exec_fd = safe_close(entry->exec_fd);
         entry->news &= 1U << NEWS_REFUSED; /* that was never this generation's */
         entry->pid = 0;
@@ -177,6 +178,10 @@ int entry_hand_over(Entry *entry, uint32_t slot, int socket_fd) {
         if (entry->memory_fd >= 0) {
                 message.flags |= WIRE_ENTRY_MEMORY;
                 fds[n_fds++] = entry->memory_fd;
+        }
+        if (entry->notify_fd >= 0) {
+                message.flags |= WIRE_ENTRY_NOTIFY;
+                fds[n_fds++] = entry->notify_fd;
         }
         r = wire_send(socket_fd, &message, fds, n_fds);
         if (r >= 0)

@@ -33,6 +33,7 @@ typedef struct Entry {
         int main_fd;         /* pidfd, or the brain's end of the guardian's pair */
         int stdout_fd;       /* where its output is read; -1: not kept */
         int stderr_fd;
+        int notify_fd;   /* where it says how it is; -1: not kept */
         int memory_fd;   /* of the slot, through all its generations; -1: none */
         SpawnOrder lent; /* to a child that has no descriptors of its own yet */
         int exec_fd;     /* speaks when the exec has come to something */
@@ -44,10 +45,10 @@ typedef struct Entry {
         int refused_error;
 } Entry;
 
-#define ENTRY_NONE                                                                \
-        {                                                                         \
-                .main_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .memory_fd = -1, \
-                .lent = SPAWN_ORDER_NONE, .exec_fd = -1,                          \
+#define ENTRY_NONE                                                                                 \
+        {                                                                                          \
+                .main_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .notify_fd = -1, .memory_fd = -1, \
+                .lent = SPAWN_ORDER_NONE, .exec_fd = -1,                                           \
         }
 
 /* Facts, each with its news. Descriptors are handed over. */

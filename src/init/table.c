@@ -59,7 +59,7 @@ static void drop(Table *table, Entry *entry) {
 /* Takes what is the child's out of fds. */
 static bool order_from_fds(SpawnOrder *ret, uint32_t flags, int *fds, size_t n_fds) {
         size_t n_wanted = 3 + !!(flags & WIRE_SPAWN_STDIN) + !!(flags & WIRE_SPAWN_CGROUP) +
-                          2 * !!(flags & WIRE_SPAWN_KEEP);
+                          2 * !!(flags & WIRE_SPAWN_KEEP) + !!(flags & WIRE_SPAWN_NOTIFY);
 
         if (n_fds != n_wanted)
                 return false;
@@ -77,6 +77,18 @@ static void watch_exec(const Table *table, const Entry *entry) {
         struct epoll_event event = { .events = EPOLLIN, .data.u32 = table_slot(table, entry) };
 
         (void) epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, entry->exec_fd, &event);
+}
+
+/* They come last. */
+static void keep_from_fds(Entry *entry, uint32_t flags, int *fds, size_t n_fds) {
+        size_t n_notify = flags & WIRE_SPAWN_NOTIFY ? 1 : 0;
+
+        if (flags & WIRE_SPAWN_KEEP) {
+                entry->stdout_fd = spawn_keep(TAKE_FD(fds[n_fds - n_notify - 2]));
+                entry->stderr_fd = spawn_keep(TAKE_FD(fds[n_fds - n_notify - 1]));
+        }
+        if (n_notify > 0)
+                entry->notify_fd = spawn_keep(TAKE_FD(fds[n_fds - 1]));
 }
 
 static int spawn_guarded(Table *table,
@@ -136,10 +148,8 @@ Entry *table_spawn(
                 r = spawn(table, entry, session, &order, message->generation);
         if (r < 0)
                 entry_set_refused(entry, message->generation, -r);
-        else if (message->flags & WIRE_SPAWN_KEEP) {
-                entry->stdout_fd = spawn_keep(TAKE_FD(fds[n_fds - 2]));
-                entry->stderr_fd = spawn_keep(TAKE_FD(fds[n_fds - 1]));
-        }
+        else
+                keep_from_fds(entry, message->flags, fds, n_fds);
         return entry;
 }
 

@@ -70,13 +70,14 @@ enum {
         WIRE_SPAWN_STDIN = 1 << 0,  /* else /dev/null */
         WIRE_SPAWN_CGROUP = 1 << 1, /* directory to be born in, else under a guardian */
         WIRE_SPAWN_KEEP = 1 << 2,   /* two: where stdout and stderr are read, for the next brain */
+        WIRE_SPAWN_NOTIFY = 1 << 3, /* where it says how it is, for the next brain */
 };
 
 /*
  * Flags of ENTRY. Its generation is that of the last SPAWN that was obeyed, 0: none. Descriptors,
  * in this order, where flags say so: pidfd of the main, or the brain's end of the guardian's pair;
- * the reading ends of stdout and stderr; the memory of the output. A SPAWN that failed is not
- * among it: whoever wants that generation orders it again.
+ * the reading ends of stdout and stderr; the memory of the output; the notify socket. A SPAWN that
+ * failed is not among it: whoever wants that generation orders it again.
  *
  * A guardian that has ended can be asked no more, and its last words may have been read by a brain
  * that is dead. So at its end the keeper tells what it knew of its main, as EXEC and EXITED or in
@@ -90,6 +91,7 @@ enum {
         WIRE_ENTRY_MAIN_FD = 1 << 4, /* one descriptor */
         WIRE_ENTRY_OUTPUT = 1 << 5,  /* two descriptors */
         WIRE_ENTRY_MEMORY = 1 << 6,  /* one descriptor */
+        WIRE_ENTRY_NOTIFY = 1 << 7,  /* one descriptor */
 };
 
 typedef struct WireMessage {

@@ -18,6 +18,7 @@ typedef struct KeptSlot {
         int stdout_fd;     /* reading ends; -1: none */
         int stderr_fd;
         int memory_fd; /* -1: none */
+        int notify_fd; /* -1: none */
 } KeptSlot;
 
 /*

@@ -24,6 +24,7 @@
 #define PRIORITY_FIRST (-10)
 #define PRIORITY_LAST 10
 #define READS_FIRST 4u /* in a row */
+#define DRAIN_MAX 512u
 
 /* A barrier has one; room for it is all there is, so that nobody can fill our table with theirs. */
 #define CONTROL_BYTES (CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)))
@@ -109,17 +110,13 @@ static void socket_yield(NotifySocket *socket) {
                                             is_last ? PRIORITY_LAST : PRIORITY_FIRST);
 }
 
-static int socket_on_readable(_unused_ sd_event_source *source,
-                              int fd,
-                              _unused_ uint32_t revents,
-                              void *userdata) {
-        NotifySocket *socket = userdata;
+/* 1: there was a message; the socket may be gone then. */
+static int socket_hear(NotifySocket *socket) {
         NotifyMessage message;
         Datagram datagram;
         pid_t sender;
 
-        socket_yield(socket);
-        if (datagram_receive(&datagram, fd) < 0)
+        if (datagram_receive(&datagram, socket->fd) < 0)
                 return 0;
 
         sender = datagram_sender(&datagram);
@@ -129,6 +126,15 @@ static int socket_on_readable(_unused_ sd_event_source *source,
                 socket->handler(&message, sender, socket->userdata); /* which may free it */
 
         datagram_close_fds(&datagram);
+        return 1;
+}
+
+static int socket_on_readable(_unused_ sd_event_source *source,
+                              _unused_ int fd,
+                              _unused_ uint32_t revents,
+                              void *userdata) {
+        socket_yield(userdata);
+        (void) socket_hear(userdata);
         return 0;
 }
 
@@ -154,6 +160,8 @@ int notify_socket_adopt(
         if (r < 0)
                 return r;
         r = sd_event_source_set_priority(socket->source, PRIORITY_FIRST);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(socket->source, SD_EVENT_OFF);
         if (r < 0)
                 return r;
 
@@ -206,6 +214,16 @@ NotifySocket *notify_socket_free(NotifySocket *socket) {
         safe_close(socket->fd);
         free(socket);
         return NULL;
+}
+
+int notify_socket_listen(NotifySocket *socket) {
+        return sd_event_source_set_enabled(socket->source, SD_EVENT_ON);
+}
+
+/* As many as a queue of datagrams holds, net.unix.max_dgram_qlen: others of its tree may go on. */
+void notify_socket_drain(NotifySocket *socket) {
+        for (unsigned n = 0; n < DRAIN_MAX && socket_hear(socket) > 0; n++)
+                ;
 }
 
 void notify_socket_remove_path(const NotifySocket *socket) {

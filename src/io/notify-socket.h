@@ -28,8 +28,9 @@ typedef struct NotifySocket NotifySocket;
 typedef void (*notify_handler_t)(const NotifyMessage *message, pid_t sender, void *userdata);
 
 /*
- * Binds path, whose folder is there and belongs to us alone; whatever had the name is gone then.
- * -ENAMETOOLONG: 107 bytes are all that the address of a socket has room for, unix(7).
+ * Nothing is heard before notify_socket_listen(): who may speak has to be known first. Binds path,
+ * whose folder is there and belongs to us alone; whatever had the name is gone then. -ENAMETOOLONG:
+ * 107 bytes are all that the address of a socket has room for, unix(7).
  */
 int notify_socket_new(NotifySocket **ret,
                       sd_event *event,
@@ -47,6 +48,11 @@ DEFINE_CLEANUP(NotifySocket, notify_socket_free);
 
 /* Once the generation is over. */
 void notify_socket_remove_path(const NotifySocket *socket);
+
+/* From now on; what is said before waits. */
+int notify_socket_listen(NotifySocket *socket);
+/* Hears what is there right now: whoever spoke is about to be forgotten. No handler may free it. */
+void notify_socket_drain(NotifySocket *socket);
 
 const char *notify_socket_path(const NotifySocket *socket);
 int notify_socket_fd(const NotifySocket *socket); /* borrowed */

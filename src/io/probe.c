@@ -105,6 +105,7 @@ static void probe_finish(Probe *probe, ProbeStep step) {
                 .path_index = probe->round.path_index,
                 .status = probe->round.status,
                 .latency_usec = now_usec() - probe->asked_usec,
+                .until_usec = probe->until_usec,
                 .error = error,
         };
 

@@ -46,7 +46,8 @@ typedef struct ProbeResult {
         int path_index;  /* of ProbeTarget::paths, the one that decided; -1: none answered */
         unsigned status; /* HTTP; 0: none */
         uint64_t latency_usec;
-        const char *error; /* why not alive, for people, borrowed during the call; "" if alive */
+        uint64_t until_usec; /* CLOCK_MONOTONIC: when it would have been over without an answer */
+        const char *error;   /* why not alive, for people, borrowed during the call; "" if alive */
 } ProbeResult;
 
 /* Called once, from the event loop, never from within probe_start(). It may free the probe. */

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "io/payload.h"
 #include "io/processes.h"
@@ -173,13 +174,14 @@ int tree_adopt(Tree **ret,
 void tree_take_kept(Tree *tree, TreeKept *ret) {
         KeptSlot *kept = keeper_client_kept_slot(tree->client, tree->slot);
 
-        *ret = (TreeKept){ -1, -1, -1 };
+        *ret = (TreeKept){ -1, -1, -1, -1 };
         if (!kept)
                 return;
         ret->memory_fd = TAKE_FD(kept->memory_fd);
         if (is_there(kept, tree->generation)) {
                 ret->stdout_fd = TAKE_FD(kept->stdout_fd);
                 ret->stderr_fd = TAKE_FD(kept->stderr_fd);
+                ret->notify_fd = TAKE_FD(kept->notify_fd);
         }
 }
 
@@ -293,6 +295,10 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
                 fds[n_fds++] = spec->kept_stdout_fd;
                 fds[n_fds++] = spec->kept_stderr_fd;
         }
+        if (spec->kept_notify_fd >= 0 && keeper_client_has_table(tree->client)) {
+                message.flags |= WIRE_SPAWN_NOTIFY;
+                fds[n_fds++] = spec->kept_notify_fd;
+        }
         /* The order says it too, but not to a keeper of version 1. */
         if (!keeper_client_has_table(tree->client))
                 tree_acknowledge(tree);
@@ -336,12 +342,14 @@ static bool is_guardian_there(const Tree *tree) {
         return poll(&pair, 1, 0) == 0;
 }
 
-static bool belongs(pid_t pid, void *userdata) {
-        const Tree *tree = userdata;
-
+bool tree_has(const Tree *tree, pid_t pid) {
         if (tree->guardian_pid != 0)
                 return process_descends_from(pid, tree->guardian_pid) && is_guardian_there(tree);
-        return cgroup_has(tree->cgroup, pid);
+        return tree->cgroup && cgroup_has(tree->cgroup, pid);
+}
+
+static bool belongs(pid_t pid, void *userdata) {
+        return tree_has(userdata, pid);
 }
 
 int tree_signal_all(Tree *tree, int signal) {
@@ -378,6 +386,16 @@ int tree_list_pids(const Tree *tree, pid_t **ret) {
                 return r;
         *ret = TAKE_PTR(list.pids);
         return (int) list.n;
+}
+
+uint64_t tree_cgroup_id(const Tree *tree) {
+        struct stat st;
+
+        return tree->cgroup && fstat(cgroup_fd(tree->cgroup), &st) >= 0 ? st.st_ino : 0;
+}
+
+int tree_cgroup_fd(const Tree *tree) {
+        return tree->cgroup ? cgroup_fd(tree->cgroup) : -1;
 }
 
 const char *tree_cgroup(const Tree *tree) {

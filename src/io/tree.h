@@ -30,6 +30,7 @@ typedef struct SpawnSpec {
         int stderr_fd;
         int kept_stdout_fd; /* their reading ends, which the keeper keeps for the next brain */
         int kept_stderr_fd;
+        int kept_notify_fd; /* where it says how it is, kept likewise; -1: nowhere */
 } SpawnSpec;
 
 /*
@@ -87,6 +88,7 @@ typedef struct TreeKept {
         int stdout_fd;
         int stderr_fd;
         int memory_fd;
+        int notify_fd;
 } TreeKept;
 void tree_take_kept(Tree *tree, TreeKept *ret);
 
@@ -124,6 +126,14 @@ int tree_kill(Tree *tree);
 
 /* Processes of the tree right now: the number of them, and a new array. */
 int tree_list_pids(const Tree *tree, pid_t **ret);
+
+/* Whether a process is in there right now: whoever spoke has ended where it is not. */
+bool tree_has(const Tree *tree, pid_t pid);
+
+/* Of the directory, by which the kernel tells in which cgroup a socket was made; 0: none. */
+uint64_t tree_cgroup_id(const Tree *tree);
+/* Borrowed; -1: none. */
+int tree_cgroup_fd(const Tree *tree);
 
 /* Below the cgroup mount, such as /user.slice/.../trees/3-redis; NULL without a cgroup. */
 const char *tree_cgroup(const Tree *tree);

@@ -3,11 +3,11 @@
 /*
  * Lifecycle: its record
  *
- * What of the facts is written down. A tag is never used again for anything else: an older brain
- * may take over from a newer one.
+ * What of the facts is written down, and what becomes of them in the next brain. A tag is never
+ * used again for anything else: an older brain may take over from a newer one.
  */
 
-#include "model/lifecycle.h"
+#include "model/lifecycle-within.h"
 
 static const RecordField cause_fields[] = {
         RECORD_FIELD(1, Cause, code, FIELD_INT),
@@ -19,10 +19,14 @@ static const RecordField cause_fields[] = {
         RECORD_FIELD(7, Cause, attempts, FIELD_U32),
         RECORD_FIELD(8, Cause, n_misses, FIELD_U32),
         RECORD_FIELD(9, Cause, uptime_usec, FIELD_U64),
+        RECORD_FIELD(10, Cause, within_usec, FIELD_U64),
         RECORD_END,
 };
 
-/* Not `probing` and `probe_at`: a probe that was under way died with its brain. */
+/*
+ * Not `probing` and `probe_at`: a probe that was under way died with its brain. Not
+ * `watchdog_until`: it moves with each word of the sidecar, and nobody listened meanwhile.
+ */
 const RecordField lifecycle_fields[] = {
         RECORD_FIELD(1, Lifecycle, goal, FIELD_INT),
         RECORD_FIELD(2, Lifecycle, restart, FIELD_BOOL),
@@ -50,5 +54,32 @@ const RecordField lifecycle_fields[] = {
         RECORD_FIELD(24, Lifecycle, killed_at, FIELD_U64),
         RECORD_FIELD(25, Lifecycle, status, FIELD_INT),
         RECORD_FIELD(26, Lifecycle, sub_state, FIELD_INT),
+        RECORD_FIELD(27, Lifecycle, said_ready, FIELD_BOOL),
+        RECORD_FIELD(28, Lifecycle, loading_at, FIELD_U64),
+        RECORD_FIELD(29, Lifecycle, extended_until, FIELD_U64),
+        RECORD_FIELD(30, Lifecycle, excused_until, FIELD_U64),
+        RECORD_FIELD(31, Lifecycle, watchdog_usec, FIELD_U64),
         RECORD_END,
 };
+
+void lifecycle_on_adopted(Lifecycle *l, const SidecarSpec *spec, uint64_t now) {
+        l->spec = spec;
+        l->probing = false;
+        l->probe_at = now;
+        arm_watchdog(l, now);
+}
+
+void lifecycle_on_never_spawned(Lifecycle *l) {
+        bool was_stopping = l->sub_state == SUB_STATE_STOPPING &&
+                            (l->goal == GOAL_DOWN || l->restart || l->doomed);
+
+        if (l->process != PROCESS_REQUESTED)
+                return;
+
+        l->process = PROCESS_GONE;
+        lifecycle_on_empty(l);
+
+        /* Whoever asked for its end may have been promised a later one, and waits for that. */
+        if (!was_stopping)
+                l->next_generation = l->generation;
+}

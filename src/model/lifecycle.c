@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "model/lifecycle.h"
+#include "model/lifecycle-within.h"
 #include "model/restart.h"
 #include "util/duration.h"
 #include "util/strv.h"
@@ -32,12 +32,6 @@ void lifecycle_init(Lifecycle *l, const SidecarSpec *spec, uint64_t first_genera
                 .sub_state = SUB_STATE_INACTIVE,
                 .cause = { .exit_code = -1 },
         };
-}
-
-void lifecycle_on_adopted(Lifecycle *l, const SidecarSpec *spec, uint64_t now) {
-        l->spec = spec;
-        l->probing = false;
-        l->probe_at = now;
 }
 
 static bool has_probe(const Lifecycle *l) {
@@ -135,13 +129,13 @@ static Step next_of_ending(const Lifecycle *l, uint64_t now) {
         return (Step){ .kind = l->end_stage == END_MAIN ? STEP_TERM_REST : STEP_KILL_TREE };
 }
 
-static uint64_t start_deadline(const Lifecycle *l) {
-        return l->started_at + l->spec->start_timeout_usec;
+static bool is_asked(const ProbeSpec *probe) {
+        return probe->kind == PROBE_HTTP || probe->kind == PROBE_TCP;
 }
 
 static Step next_of_starting(const Lifecycle *l, uint64_t now) {
         uint64_t deadline = start_deadline(l);
-        bool probes = l->process == PROCESS_RUNNING && has_probe(l);
+        bool probes = l->process == PROCESS_RUNNING && is_asked(&l->spec->readiness);
 
         if (!probes || l->probing || now >= deadline)
                 return wait_until(deadline);
@@ -153,11 +147,12 @@ static Step next_of_starting(const Lifecycle *l, uint64_t now) {
 
 static Step next_of_ready(const Lifecycle *l, uint64_t now) {
         const ProbeSpec *probe = &l->spec->liveness.probe;
+        uint64_t hungry_at = l->watchdog_until != 0 ? l->watchdog_until : USEC_INFINITY;
 
         if (probe->kind == PROBE_NONE || l->probing)
-                return wait_until(USEC_INFINITY);
+                return wait_until(hungry_at);
         if (now < l->probe_at)
-                return wait_until(l->probe_at);
+                return wait_until(least(l->probe_at, hungry_at));
 
         return (Step){
                 .kind = STEP_PROBE,
@@ -274,6 +269,7 @@ static void become_ready(Lifecycle *l, uint64_t now) {
         l->ready_at = now;
         l->n_misses = 0;
         l->probe_at = now + l->spec->liveness.probe.interval_usec;
+        arm_watchdog(l, now);
 }
 
 void lifecycle_on_exec(Lifecycle *l, uint64_t now) {
@@ -285,10 +281,13 @@ void lifecycle_on_exec(Lifecycle *l, uint64_t now) {
         l->probe_at = now;
         if (!has_probe(l) && !is_ending(l))
                 become_ready(l, now);
+        else if (l->said_ready)
+                lifecycle_on_said_ready(l, now);
 }
 
 static void on_health_check(Lifecycle *l, bool alive, uint64_t now) {
-        l->n_misses = alive ? 0 : l->n_misses + 1;
+        if (alive || now >= l->excused_until)
+                l->n_misses = alive ? 0 : l->n_misses + 1;
         l->probe_at = now + l->spec->liveness.probe.interval_usec;
 }
 
@@ -303,6 +302,16 @@ void lifecycle_on_probe(Lifecycle *l, bool alive, uint64_t now) {
                 become_ready(l, now);
         else
                 l->probe_at = now + l->spec->readiness.interval_usec;
+}
+
+void lifecycle_on_said_ready(Lifecycle *l, uint64_t now) {
+        if (is_ending(l) || l->ready)
+                return;
+
+        if (l->process == PROCESS_RUNNING)
+                become_ready(l, now);
+        else if (l->process != PROCESS_NONE)
+                l->said_ready = true;
 }
 
 /* The one place where a failure becomes a retry or the end (contract X2 to X4). */
@@ -392,46 +401,55 @@ void lifecycle_on_empty(Lifecycle *l) {
                 l->failed = false;
 }
 
-void lifecycle_on_never_spawned(Lifecycle *l) {
-        bool was_stopping = is_ending(l) && l->sub_state == SUB_STATE_STOPPING;
-
-        if (l->process != PROCESS_REQUESTED)
-                return;
-
-        l->process = PROCESS_GONE;
-        lifecycle_on_empty(l);
-
-        /* Whoever asked for its end may have been promised a later one, and waits for that. */
-        if (!was_stopping)
-                l->next_generation = l->generation;
-}
-
 static bool is_late(const Lifecycle *l, uint64_t now) {
         bool starting = l->process == PROCESS_FORKED || l->process == PROCESS_RUNNING;
 
         return starting && !l->ready && !is_ending(l) && now >= start_deadline(l);
 }
 
+static bool is_hungry(const Lifecycle *l, uint64_t now) {
+        return l->process == PROCESS_RUNNING && !is_ending(l) && l->watchdog_until != 0 &&
+               now >= l->watchdog_until;
+}
+
+/* What goes wrong while the process goes on. */
+static void fail_running(Lifecycle *l, Cause *cause, uint64_t now, uint32_t roll) {
+        cause->exit_code = -1;
+        cause->uptime_usec = now - l->started_at;
+
+        forgive(l, now);
+        fail(l, cause, restart_decide(&l->spec->restart, l->n_in_a_row, false), now, roll);
+}
+
+void lifecycle_on_stranger(Lifecycle *l, uint64_t now, uint32_t roll) {
+        Cause cause = { .code = REASON_PORT_IN_USE, .before_ready = !l->ready };
+
+        l->probing = false;
+        if (l->process == PROCESS_RUNNING && !is_ending(l))
+                fail_running(l, &cause, now, roll);
+}
+
 void lifecycle_on_time(Lifecycle *l, uint64_t now, uint32_t roll) {
-        bool late = is_late(l, now);
         bool sick = is_unhealthy(l) && l->spec->liveness.restart && !is_ending(l);
-        Cause cause = {
-                .code = late ? REASON_START_TIMEOUT : REASON_UNHEALTHY,
-                .exit_code = -1,
-                .before_ready = late,
-                .n_misses = sick ? l->n_misses : 0,
-                .uptime_usec = now - l->started_at,
-        };
+        Cause cause = { .code = REASON_NONE };
+
+        if (is_late(l, now))
+                cause = (Cause){
+                        .code = REASON_START_TIMEOUT,
+                        .before_ready = true,
+                        .within_usec = start_deadline(l) - l->started_at,
+                };
+        else if (is_hungry(l, now))
+                cause = (Cause){ .code = REASON_WATCHDOG, .within_usec = l->watchdog_usec };
+        else if (sick)
+                cause = (Cause){ .code = REASON_UNHEALTHY, .n_misses = l->n_misses };
 
         /* What is left of the former tree holds the next start up, and keeps the word. */
         if (l->backoff && l->process == PROCESS_NONE && now >= l->retry_at)
                 l->backoff = false;
 
-        if (!late && !sick)
-                return;
-
-        forgive(l, now);
-        fail(l, &cause, restart_decide(&l->spec->restart, l->n_in_a_row, false), now, roll);
+        if (cause.code != REASON_NONE)
+                fail_running(l, &cause, now, roll);
 }
 
 void lifecycle_on_spawn_failed(
@@ -467,6 +485,12 @@ void lifecycle_did_spawn(Lifecycle *l, const SidecarSpec *spec, uint64_t now) {
         l->process = PROCESS_REQUESTED;
         l->started_at = now;
         l->ready_at = 0;
+        l->said_ready = false;
+        l->loading_at = 0;
+        l->extended_until = 0;
+        l->excused_until = 0;
+        l->watchdog_usec = spec->watchdog_usec;
+        l->watchdog_until = 0;
         l->backoff = false;
         l->retry_at = 0;
 }

@@ -60,6 +60,7 @@ typedef struct Cause {
         bool before_ready;    /* a probe was there to succeed, and had not */
         uint32_t attempts;    /* crash-loop: restarts in a row that did not help; else 0 */
         uint32_t n_misses;    /* unhealthy: health checks missed in a row; else 0 */
+        uint64_t within_usec; /* start-timeout, watchdog: how long it had; else 0 */
         uint64_t uptime_usec; /* since exec */
 } Cause;
 
@@ -80,6 +81,7 @@ typedef struct Lifecycle {
         ProcessFact process;
         bool ready;        /* of the current generation */
         bool probing;      /* a probe is under way */
+        bool said_ready;   /* before its exec was known to have succeeded */
         uint32_t n_misses; /* health checks missed in a row, of the current generation */
         bool doomed;       /* the current generation failed and is to be ended, whatever the goal */
         bool backoff;      /* the next start waits for retry_at */
@@ -94,7 +96,12 @@ typedef struct Lifecycle {
         /* when */
         uint64_t started_at; /* exec, or the fork until then */
         uint64_t ready_at;
-        uint64_t probe_at; /* the next probe, unless one is under way */
+        uint64_t loading_at;     /* it last said that it is loading; 0: never */
+        uint64_t extended_until; /* a start has at least so long; 0: nobody said so */
+        uint64_t excused_until;  /* misses do not count until then */
+        uint64_t watchdog_usec;  /* how long it may be silent once it is ready; 0: for ever */
+        uint64_t watchdog_until; /* ... and by when it has to say something; 0: not yet at all */
+        uint64_t probe_at;       /* the next probe, unless one is under way */
         uint64_t retry_at;
         EndStage end_stage;
         uint64_t end_stage_until;
@@ -167,6 +174,22 @@ void lifecycle_on_exec(Lifecycle *l, uint64_t now);
  * process has ended.
  */
 void lifecycle_on_probe(Lifecycle *l, bool alive, uint64_t now);
+/* Answered that it is loading: no miss before it is ready, and the start may take longer (R5). */
+void lifecycle_on_loading(Lifecycle *l, uint64_t now);
+/* It says nothing, neither way: it was time that went wrong. Asked again then. */
+void lifecycle_on_probe_dropped(Lifecycle *l, uint64_t probe_at);
+/* Nobody was run for a while (contract L2, D7): whatever has to be in time begins anew. */
+void lifecycle_on_time_lost(Lifecycle *l, uint64_t now);
+/* Another process than its own listens where it is asked (contract R3). */
+void lifecycle_on_stranger(Lifecycle *l, uint64_t now, uint32_t roll);
+
+/* What it says of itself, at any time; whoever calls has proven that it is itself. */
+void lifecycle_on_said_ready(Lifecycle *l, uint64_t now);
+void lifecycle_on_said_busy(Lifecycle *l, bool busy, uint64_t now); /* reloads, or stops */
+void lifecycle_on_extended(Lifecycle *l, uint64_t usec, uint64_t now);
+void lifecycle_on_fed(Lifecycle *l, uint64_t now);
+void lifecycle_on_watchdog_set(Lifecycle *l, uint64_t usec, uint64_t now); /* 0: none any more */
+void lifecycle_on_watchdog_triggered(Lifecycle *l, uint64_t now);
 /* code as in siginfo_t (CLD_EXITED, CLD_KILLED, CLD_DUMPED); 0: the status is not known. */
 void lifecycle_on_exit(Lifecycle *l, int code, int status, uint64_t now, uint32_t roll);
 /* Nothing of the tree is left: the proof. Only after lifecycle_on_exit(). */
@@ -194,6 +217,9 @@ uint64_t lifecycle_promised_generation(const Lifecycle *l);
 
 /* Why Status is what it is: none, requested ..., or the code of the cause. */
 ReasonCode lifecycle_reason_code(const Lifecycle *l);
+
+/* Whether that reason comes from what probes got. */
+bool lifecycle_is_about_probes(const Lifecycle *l);
 
 /* Killed ten seconds ago and still there: something sits in the kernel (D state). */
 bool lifecycle_is_unkillable(const Lifecycle *l, uint64_t now);

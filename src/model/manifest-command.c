@@ -5,11 +5,13 @@
  *
  * What a sidecar is run as: its argument vector, environment and folder. All of it are templates,
  * checked here and filled in at each start. There is no shell, and nothing is split at spaces.
+ * Whether any template of a sidecar speaks of its secret is found out here too.
  */
 
 #include <string.h>
 
 #include "model/manifest-kind.h"
+#include "model/template.h"
 #include "util/strv.h"
 
 #define ARGUMENTS_MAX 256
@@ -78,7 +80,7 @@ static int env_read_one(Reader *reader, const Place *place, SidecarSpec *spec) {
         r = reader_check_type(reader, place, TYPE(string), "a string, or null to unset it");
         if (r < 0)
                 return r;
-        r = reader_check_template(reader, place);
+        r = reader_check_secret_template(reader, place);
         if (r < 0)
                 return r;
 
@@ -160,3 +162,28 @@ static int working_directory_write(const Row *row, const void *field, json_objec
 
 const Kind kind_working_directory = { "an absolute path", TYPE(string), working_directory_read,
                                       NULL, working_directory_write };
+
+static bool any_mentions(char *const *texts, const char *name) {
+        STRV_FOREACH (text, texts)
+                if (template_mentions(*text, name))
+                        return true;
+
+        return false;
+}
+
+static bool probe_mentions(const ProbeSpec *probe, const char *name) {
+        return any_mentions(probe->paths, name) || any_mentions(probe->headers, name) ||
+               (probe->unix_socket && template_mentions(probe->unix_socket, name));
+}
+
+static bool spec_mentions(const SidecarSpec *spec, const char *name) {
+        return any_mentions(spec->command, name) || any_mentions(spec->env, name) ||
+               (spec->working_directory && template_mentions(spec->working_directory, name)) ||
+               probe_mentions(&spec->readiness, name) ||
+               probe_mentions(&spec->liveness.probe, name);
+}
+
+void token_imply(SidecarSpec *spec) {
+        spec->token_file = spec_mentions(spec, "tokenFile");
+        spec->token |= spec->token_file || spec_mentions(spec, "token");
+}

@@ -3,7 +3,7 @@
 /*
  * ManifestHealth
  *
- * "readiness" and "liveness": when to ask, how often, and what follows. How to ask is
+ * "readiness", "liveness" and "watchdog": when to ask, how often, and what follows. How to ask is
  * manifest-probe.c. Both have the same default paths; liveness takes none over from readiness,
  * since a manifest that says one thing in two places is easier to read than one that has to be
  * thought through.
@@ -18,20 +18,21 @@
 #define LEAST_USEC (50 * USEC_PER_MSEC)
 
 /* What both say of a missing way to ask. */
-static int check_kind(Reader *reader, const Place *place, const ProbeSpec *probe) {
+static int
+check_kind(Reader *reader, const Place *place, const ProbeSpec *probe, const char *kinds) {
         if (probe->kind != PROBE_NONE)
                 return 0;
 
-        return reader_fail(reader, place, "%s does not say how to probe: add \"http\" or \"tcp\"",
-                           place->key);
+        return reader_fail(reader, place, "%s does not say how to probe: add %s", place->key,
+                           kinds);
 }
 
 static const Row readiness_rows[] = {
         { .name = "http", .kind = &kind_http },
         { .name = "tcp", .kind = &kind_tcp },
         { .name = "exec" },
-        { .name = "log" },
-        { .name = "notify" },
+        { .name = "log", .kind = &kind_log },
+        { .name = "notify", .kind = &kind_notify },
         { .name = "timeout",
           .kind = &kind_duration,
           .offset = offsetof(ProbeSpec, timeout_usec),
@@ -42,7 +43,7 @@ static const Row readiness_rows[] = {
           .offset = offsetof(ProbeSpec, interval_usec),
           .least = LEAST_USEC,
           .fallback = 500 * USEC_PER_MSEC },
-        { .name = "anyOwner" },
+        { .name = "anyOwner", .kind = &kind_boolean, .offset = offsetof(ProbeSpec, any_owner) },
 };
 
 static const Table readiness_table = { .rows = readiness_rows,
@@ -53,7 +54,8 @@ readiness_read(Reader *reader, const Place *place, const Row *row _unused_, void
         int r;
 
         r = table_read(reader, place, &readiness_table, field);
-        return r < 0 ? r : check_kind(reader, place, field);
+        return r < 0 ? r
+                     : check_kind(reader, place, field, "\"http\", \"tcp\", \"log\" or \"notify\"");
 }
 
 static void readiness_fill(const Row *row _unused_, void *field) {
@@ -124,7 +126,7 @@ static const Row liveness_rows[] = {
         { .name = "onFailure",
           .kind = &kind_on_failure,
           .offset = offsetof(LivenessSpec, restart) },
-        { .name = "anyOwner" },
+        { .name = "anyOwner", .kind = &kind_boolean, .offset = PROBE_FIELD(any_owner) },
 };
 
 static const Table liveness_table = { .rows = liveness_rows, .n_rows = ELEMENTSOF(liveness_rows) };
@@ -134,7 +136,7 @@ static int liveness_read(Reader *reader, const Place *place, const Row *row _unu
         int r;
 
         r = table_read(reader, place, &liveness_table, field);
-        return r < 0 ? r : check_kind(reader, place, &liveness->probe);
+        return r < 0 ? r : check_kind(reader, place, &liveness->probe, "\"http\" or \"tcp\"");
 }
 
 static void liveness_fill(const Row *row _unused_, void *field) {
@@ -152,3 +154,14 @@ static int liveness_write(const Row *row _unused_, const void *field, json_objec
 
 const Kind kind_liveness = { "an object", TYPE(object), liveness_read, liveness_fill,
                              liveness_write };
+
+static int watchdog_read(Reader *reader, const Place *place, const Row *row, void *field) {
+        return kind_duration.read(reader, place, row, field);
+}
+
+static int watchdog_write(const Row *row, const void *field, json_object **ret) {
+        return *(const uint64_t *) field > 0 ? kind_duration.write(row, field, ret) : 0;
+}
+
+const Kind kind_watchdog = { "a duration such as \"30s\"", TYPE(string), watchdog_read, NULL,
+                             watchdog_write };

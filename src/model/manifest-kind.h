@@ -40,10 +40,13 @@ extern const Kind kind_ports;
 /* manifest-probe.c: a ProbeSpec, of a sidecar whose ports are read */
 extern const Kind kind_http;
 extern const Kind kind_tcp;
+extern const Kind kind_log;
+extern const Kind kind_notify;
 
-/* manifest-health.c: a ProbeSpec and a LivenessSpec */
+/* manifest-health.c: a ProbeSpec, a LivenessSpec, and a uint64_t of microseconds */
 extern const Kind kind_readiness;
 extern const Kind kind_liveness;
+extern const Kind kind_watchdog;
 
 /* manifest-dependency.c: a SidecarSpec */
 extern const Kind kind_depends_on;
@@ -60,6 +63,9 @@ int modes_imply(Manifest *manifest);
 
 /* Fills in tcp on the first port where a sidecar has a port and no readiness (contract 1). */
 int probe_imply(SidecarSpec *spec);
+
+/* Whoever has a template that speaks of its token has one. */
+void token_imply(SidecarSpec *spec);
 
 /* Names of sidecars and ports: ^[a-z0-9][a-z0-9_.-]{0,62}$ */
 int reader_check_name(Reader *reader, const Place *place);

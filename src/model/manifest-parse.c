@@ -65,7 +65,11 @@ static const Row common_rows[] = {
           .fallback = 30 * USEC_PER_SEC },
         { .name = "limits" },
         { .name = "log", .kind = &kind_object, .table = &log_table },
-        { .name = "loadTimeout" },
+        { .name = "loadTimeout",
+          .kind = &kind_duration,
+          .offset = FIELD(load_timeout_usec),
+          .least = 50 * USEC_PER_MSEC,
+          .fallback = 10 * USEC_PER_MINUTE },
 };
 
 static const Table common_table = { .rows = common_rows, .n_rows = ELEMENTSOF(common_rows) };
@@ -88,10 +92,13 @@ static const Row sidecar_rows[] = {
           .kind = &kind_boolean,
           .offset = FIELD(auto_start),
           .fallback = true },
-        { .name = "token" },
+        { .name = "token", .kind = &kind_boolean, .offset = FIELD(token) },
         { .name = "readiness", .kind = &kind_readiness, .offset = FIELD(readiness) },
         { .name = "liveness", .kind = &kind_liveness, .offset = FIELD(liveness) },
-        { .name = "watchdog" },
+        { .name = "watchdog",
+          .kind = &kind_watchdog,
+          .offset = FIELD(watchdog_usec),
+          .least = 50 * USEC_PER_MSEC },
 };
 
 static const Table sidecar_table = { .rows = sidecar_rows,
@@ -169,8 +176,11 @@ static int sidecar_read(Reader *reader, const Place *place) {
         reader->spec = NULL;
         if (r >= 0)
                 r = probe_imply(spec);
-        if (r >= 0)
-                r = spec_make_json(spec);
+        if (r < 0)
+                return r;
+
+        token_imply(spec);
+        r = spec_make_json(spec);
         if (r < 0)
                 return r;
 

@@ -3,13 +3,15 @@
 /*
  * ManifestProbe
  *
- * "http" and "tcp", the two ways to ask a sidecar how it is. What goes into a request is checked
- * here for what would end a line of HTTP or a URL: a manifest is the only hand that writes them.
+ * "http" and "tcp", the two ways to ask a sidecar how it is, and "log" and "notify", by which it
+ * says so unasked. What goes into a request is checked here for what would end a line of HTTP or a
+ * URL: a manifest is the only hand that writes them.
  */
 
 #include <stdio.h>
 #include <string.h>
 
+#include "model/log-pattern.h"
 #include "model/manifest-kind.h"
 #include "util/strv.h"
 
@@ -61,6 +63,9 @@ static int port_read(Reader *reader, const Place *place, const Row *row _unused_
 static int port_write(const Row *row _unused_, const void *field, json_object **ret) {
         const ProbeSpec *probe = field;
 
+        if (probe->unix_socket)
+                return 0;
+
         *ret = probe->port_name ? json_object_new_string(probe->port_name)
                                 : json_object_new_int(probe->port_number);
         return *ret ? 0 : -ENOMEM;
@@ -68,6 +73,25 @@ static int port_write(const Row *row _unused_, const void *field, json_object **
 
 static const Kind kind_probe_port = { "a number or the name of a port", TYPE(int) | TYPE(string),
                                       port_read, NULL, port_write };
+
+static int socket_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        const char *text = place_string(place);
+        int r;
+
+        if (text[0] != '/' && !startswith(text, "{stateDir}") && !startswith(text, "{runtimeDir}"))
+                return reader_fail(reader, place,
+                                   "\"%s\" is not absolute: begin it with \"/\" or {runtimeDir}",
+                                   text);
+        r = reader_check_template(reader, place);
+        return r < 0 ? r : free_and_strdup(field, text);
+}
+
+static int text_write_if(const Row *row, const void *field, json_object **ret) {
+        return *(char *const *) field ? kind_text.write(row, field, ret) : 0;
+}
+
+static const Kind kind_socket = { "the path of a socket", TYPE(string), socket_read, NULL,
+                                  text_write_if };
 
 static int path_read(Reader *reader, const Place *place, char ***paths) {
         const char *text;
@@ -129,7 +153,7 @@ static int header_check(Reader *reader, const Place *place) {
                 return reader_fail(reader, place,
                                    "a header is one line without control characters");
 
-        return reader_check_template(reader, place);
+        return reader_check_secret_template(reader, place);
 }
 
 static int headers_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
@@ -263,7 +287,7 @@ static const Kind kind_status = { "status codes such as \"200-399\"", TYPE(strin
 static const Row http_rows[] = {
         { .name = "path", .kind = &kind_paths, .offset = offsetof(ProbeSpec, paths) },
         { .name = "port", .kind = &kind_probe_port },
-        { .name = "unixSocket" },
+        { .name = "unixSocket", .kind = &kind_socket, .offset = offsetof(ProbeSpec, unix_socket) },
         { .name = "headers", .kind = &kind_headers, .offset = offsetof(ProbeSpec, headers) },
         { .name = "status", .kind = &kind_status },
 };
@@ -272,27 +296,38 @@ static const Table http_table = { .rows = http_rows, .n_rows = ELEMENTSOF(http_r
 
 static const Row tcp_rows[] = {
         { .name = "port", .kind = &kind_probe_port },
-        { .name = "unixSocket" },
+        { .name = "unixSocket", .kind = &kind_socket, .offset = offsetof(ProbeSpec, unix_socket) },
 };
 
 static const Table tcp_table = { .rows = tcp_rows, .n_rows = ELEMENTSOF(tcp_rows) };
 
-/* What http and tcp have in common: there is one of them, and it has a port. */
-static int probe_read(
-        Reader *reader, const Place *place, const Table *table, ProbeKind kind, ProbeSpec *probe) {
-        const SidecarSpec *spec = reader->spec;
-        int r;
-
+static int kind_take(Reader *reader, const Place *place, ProbeKind kind, ProbeSpec *probe) {
         if (probe->kind != PROBE_NONE)
-                return reader_fail(reader, place, "%s is one of \"http\" and \"tcp\": take one out",
+                return reader_fail(reader, place, "%s has another way already: take one out",
                                    place->parent->key);
 
         probe->kind = kind;
-        r = table_read(reader, place, table, probe);
+        return 0;
+}
+
+/* What http and tcp have in common: a port, or a socket with a name. */
+static int probe_read(
+        Reader *reader, const Place *place, const Table *table, ProbeKind kind, ProbeSpec *probe) {
+        const SidecarSpec *spec = reader->spec;
+        bool has_port;
+        int r;
+
+        r = kind_take(reader, place, kind, probe);
+        if (r >= 0)
+                r = table_read(reader, place, table, probe);
         if (r < 0)
                 return r;
 
-        if (probe->port_name || probe->port_number > 0)
+        has_port = probe->port_name || probe->port_number > 0;
+        if (has_port && probe->unix_socket)
+                return reader_fail(reader, place,
+                                   "a probe goes to a port or to a socket: take one out");
+        if (has_port || probe->unix_socket)
                 return 0;
         if (spec->n_ports == 0)
                 return reader_fail(reader, place,
@@ -344,3 +379,83 @@ static int tcp_write(const Row *row _unused_, const void *field, json_object **r
 
 const Kind kind_http = { "an object", TYPE(object), http_read, NULL, http_write };
 const Kind kind_tcp = { "an object", TYPE(object), tcp_read, NULL, tcp_write };
+
+static int pattern_read(Reader *reader, const Place *place, const Row *row, void *field) {
+        _cleanup_(log_pattern_freep) LogPattern *pattern = NULL;
+        _cleanup_free_ char *message = NULL;
+        int r;
+
+        r = log_pattern_new(&pattern, place_string(place), &message);
+        if (r == -EINVAL)
+                return reader_fail(reader, place, "this is no regular expression: %s", message);
+
+        return r < 0 ? r : kind_text.read(reader, place, row, field);
+}
+
+static const Kind kind_pattern = { "a regular expression", TYPE(string), pattern_read, NULL,
+                                   text_write_if };
+
+static const char *const streams[] = {
+        [LOG_CHOICE_ANY] = "any",
+        [LOG_CHOICE_STDOUT] = "stdout",
+        [LOG_CHOICE_STDERR] = "stderr",
+};
+
+static int stream_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        for (size_t i = 0; i < ELEMENTSOF(streams); i++)
+                if (streq(streams[i], place_string(place))) {
+                        *(LogChoice *) field = (LogChoice) i;
+                        return 0;
+                }
+
+        return reader_fail(reader, place, "\"%s\": write \"stdout\", \"stderr\" or \"any\"",
+                           place_string(place));
+}
+
+static int stream_write(const Row *row _unused_, const void *field, json_object **ret) {
+        *ret = json_object_new_string(streams[*(const LogChoice *) field]);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static const Kind kind_stream = { "\"stdout\", \"stderr\" or \"any\"", TYPE(string), stream_read,
+                                  NULL, stream_write };
+
+static const Row log_rows[] = {
+        { .name = "stream", .kind = &kind_stream, .offset = offsetof(ProbeSpec, log_stream) },
+        { .name = "pattern",
+          .kind = &kind_pattern,
+          .offset = offsetof(ProbeSpec, log_pattern),
+          .most = 1024,
+          .is_required = true },
+};
+
+static const Table log_table = { .rows = log_rows, .n_rows = ELEMENTSOF(log_rows) };
+
+static int log_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        int r;
+
+        r = kind_take(reader, place, PROBE_LOG, field);
+        return r < 0 ? r : table_read(reader, place, &log_table, field);
+}
+
+static int log_write(const Row *row _unused_, const void *field, json_object **ret) {
+        return probe_write(&log_table, PROBE_LOG, field, ret);
+}
+
+static int notify_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        if (!json_object_get_boolean(place->value))
+                return reader_fail(reader, place, "\"notify\" is true, or not there");
+
+        return kind_take(reader, place, PROBE_NOTIFY, field);
+}
+
+static int notify_write(const Row *row _unused_, const void *field, json_object **ret) {
+        if (((const ProbeSpec *) field)->kind != PROBE_NOTIFY)
+                return 0;
+
+        *ret = json_object_new_boolean(true);
+        return *ret ? 0 : -ENOMEM;
+}
+
+const Kind kind_log = { "an object", TYPE(object), log_read, NULL, log_write };
+const Kind kind_notify = { "true", TYPE(boolean), notify_read, NULL, notify_write };

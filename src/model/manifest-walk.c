@@ -160,12 +160,20 @@ int reader_check_type(Reader *reader, const Place *place, unsigned types, const 
                            expects);
 }
 
-int reader_check_template(Reader *reader, const Place *place) {
+static int check_template(Reader *reader, const Place *place, bool may_be_secret) {
         _cleanup_free_ char *message = NULL;
         int r;
 
-        r = template_check(place_string(place), reader->spec, &message);
+        r = template_check(place_string(place), reader->spec, may_be_secret, &message);
         return r == -EINVAL ? reader_fail(reader, place, "%s", message) : r;
+}
+
+int reader_check_template(Reader *reader, const Place *place) {
+        return check_template(reader, place, false);
+}
+
+int reader_check_secret_template(Reader *reader, const Place *place) {
+        return check_template(reader, place, true);
 }
 
 static const Row *table_find(const Table *table, const char *name) {

@@ -63,6 +63,8 @@ int reader_check_type(Reader *reader, const Place *place, unsigned types, const 
 
 /* Checks a template at a place, against the sidecar that is being read. */
 int reader_check_template(Reader *reader, const Place *place);
+/* ... in which {token} may stand. */
+int reader_check_secret_template(Reader *reader, const Place *place);
 
 typedef struct Row Row;
 typedef struct Table Table;

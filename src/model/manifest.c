@@ -33,6 +33,8 @@ SidecarSpec *sidecar_spec_ref(SidecarSpec *spec) {
 
 static void probe_spec_done(ProbeSpec *probe) {
         free(probe->port_name);
+        free(probe->unix_socket);
+        free(probe->log_pattern);
         strv_free(probe->paths);
         strv_free(probe->headers);
         free(probe->alive);

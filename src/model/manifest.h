@@ -52,17 +52,31 @@ typedef enum ProbeKind {
         PROBE_NONE, /* ready once exec succeeded */
         PROBE_HTTP,
         PROBE_TCP,
+        PROBE_LOG,    /* told by a line that it writes; nobody asks */
+        PROBE_NOTIFY, /* told by READY=1; nobody asks */
         _PROBE_KIND_MAX,
         _PROBE_KIND_INVALID = -EINVAL,
 } ProbeKind;
+
+typedef enum LogChoice {
+        LOG_CHOICE_ANY,
+        LOG_CHOICE_STDOUT,
+        LOG_CHOICE_STDERR,
+        _LOG_CHOICE_MAX,
+        _LOG_CHOICE_INVALID = -EINVAL,
+} LogChoice;
 
 typedef struct ProbeSpec {
         ProbeKind kind;
         char *port_name; /* of SidecarSpec::ports; NULL: port_number counts */
         uint16_t port_number;
-        char **paths;       /* http: templates, tried in order */
-        char **headers;     /* http: "Name: template" */
-        StatusRange *alive; /* http: what counts as a sign of life */
+        char *unix_socket;    /* http, tcp: a template, instead of the port; or NULL */
+        bool any_owner;       /* the listener on the port need not belong to the tree */
+        char *log_pattern;    /* log: a regular expression (model/log-pattern.h) */
+        LogChoice log_stream; /* log */
+        char **paths;         /* http: templates, tried in order */
+        char **headers;       /* http: "Name: template" */
+        StatusRange *alive;   /* http: what counts as a sign of life */
         size_t n_alive;
         uint64_t timeout_usec;
         uint64_t interval_usec;
@@ -131,6 +145,10 @@ struct SidecarSpec {
         int stop_signal;
         uint64_t stop_timeout_usec;
         uint64_t start_timeout_usec;
+        uint64_t load_timeout_usec; /* as long as it answers that it is loading (503) */
+        uint64_t watchdog_usec;     /* 0: it is not asked to feed one */
+        bool token;                 /* it has a secret */
+        bool token_file;            /* ... in a file of its own */
         uint64_t log_max_size_bytes;
         uint32_t log_max_files;
 

@@ -53,13 +53,47 @@ static char *start_words(const Cause *cause, const char *detail) {
         return why ? format_text("could not be started: %s", why) : strdup("could not be started");
 }
 
-static char *misses_words(uint32_t n_misses) {
-        return format_text("missed %u health check%s in a row", n_misses, n_misses == 1 ? "" : "s");
+static char *misses_words(uint32_t n_misses, const char *detail) {
+        return format_text("missed %u health check%s in a row%s%s", n_misses,
+                           n_misses == 1 ? "" : "s", detail ? ": " : "", detail ? detail : "");
+}
+
+/* detail: what the last probe got. */
+static char *timeout_words(const SidecarSpec *spec, const Cause *cause, const char *detail) {
+        char within[DURATION_TEXT_MAX];
+
+        /* As the manifest has it; any other time has come about, and is rounded. */
+        if (cause->within_usec == 0 || cause->within_usec == spec->start_timeout_usec)
+                duration_format(within, spec->start_timeout_usec);
+        else if (cause->within_usec == spec->load_timeout_usec)
+                duration_format(within, spec->load_timeout_usec);
+        else
+                duration_say(within, cause->within_usec);
+
+        return format_text("%s did not become ready within %s%s%s", spec->name, within,
+                           detail ? ": " : "", detail ? detail : "");
+}
+
+static char *watchdog_words(const Cause *cause) {
+        char within[DURATION_TEXT_MAX];
+
+        return cause->within_usec > 0 ? format_text("said nothing to its watchdog within %s",
+                                                    duration_say(within, cause->within_usec))
+                                      : strdup("said of itself that it hangs (WATCHDOG=trigger)");
+}
+
+/* Its own start was refused, or somebody else answers in its place. */
+static char *port_words(const Cause *cause, const char *detail) {
+        if (cause->uptime_usec == 0)
+                return start_words(cause, detail);
+
+        return format_text("who answers in its place is none of its processes: %s",
+                           detail ? detail : "its port is held by another program");
 }
 
 static char *
 cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const char *detail) {
-        char uptime[DURATION_TEXT_MAX], timeout[DURATION_TEXT_MAX];
+        char uptime[DURATION_TEXT_MAX];
 
         duration_say(uptime, cause->uptime_usec);
         switch (code) {
@@ -75,17 +109,21 @@ cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const 
                                    uptime);
 
         case REASON_START_TIMEOUT:
-                return format_text("%s did not become ready within %s", spec->name,
-                                   duration_format(timeout, spec->start_timeout_usec));
+                return timeout_words(spec, cause, detail);
 
         case REASON_UNHEALTHY:
-                return misses_words(cause->n_misses);
+                return misses_words(cause->n_misses, detail);
+
+        case REASON_WATCHDOG:
+                return watchdog_words(cause);
 
         case REASON_EXEC_FAILED:
         case REASON_BINARY_MISSING:
         case REASON_RESOURCES:
-        case REASON_PORT_IN_USE:
                 return start_words(cause, detail);
+
+        case REASON_PORT_IN_USE:
+                return port_words(cause, detail);
 
         case REASON_LOST:
                 return format_text("ended after %s, nobody saw how", uptime);
@@ -152,7 +190,7 @@ char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detai
 
         case REASON_UNHEALTHY:
                 return l->failed || l->backoff ? failure_text(spec, l, detail)
-                                               : misses_words(l->n_misses);
+                                               : misses_words(l->n_misses, detail);
 
         default:
                 return failure_text(spec, l, detail);

@@ -35,6 +35,7 @@ static const char *const reason_codes[] = {
         [REASON_BINARY_MISSING] = "binary-missing",
         [REASON_START_TIMEOUT] = "start-timeout",
         [REASON_UNHEALTHY] = "unhealthy",
+        [REASON_WATCHDOG] = "watchdog",
         [REASON_DEPENDENCY] = "dependency",
         [REASON_PORT_IN_USE] = "port-in-use",
         [REASON_CRASH_LOOP] = "crash-loop",

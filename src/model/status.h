@@ -44,6 +44,7 @@ typedef enum ReasonCode {
         REASON_BINARY_MISSING,
         REASON_START_TIMEOUT,
         REASON_UNHEALTHY,
+        REASON_WATCHDOG,
         REASON_DEPENDENCY,
         REASON_PORT_IN_USE,
         REASON_CRASH_LOOP,

@@ -163,6 +163,27 @@ static int write_state_dir(FILE *out,
         return 0;
 }
 
+static int write_token(FILE *out,
+                       const char *argument _unused_,
+                       const TemplateValues *values,
+                       char **ret_message) {
+        if (!values->token)
+                return template_fail(ret_message,
+                                     "{token} goes into \"env\" and \"headers\" only, where"
+                                     " nobody else reads it: take {tokenFile} here");
+
+        (void) fputs(values->token, out);
+        return 0;
+}
+
+static int write_token_file(FILE *out,
+                            const char *argument _unused_,
+                            const TemplateValues *values,
+                            char **ret_message _unused_) {
+        (void) fputs(values->token_file, out);
+        return 0;
+}
+
 static const struct {
         const char *name;
         bool takes_argument;
@@ -176,8 +197,8 @@ static const struct {
         { "name", false, write_name },
         { "runtimeDir", false, write_runtime_dir },
         { "stateDir", false, write_state_dir },
-        { "token", false, NULL },
-        { "tokenFile", false, NULL },
+        { "token", false, write_token },
+        { "tokenFile", false, write_token_file },
         { "env", true, NULL },
 };
 
@@ -199,7 +220,8 @@ write_value(FILE *out, const char *name, const TemplateValues *values, char **re
 
         return template_fail(ret_message,
                              "{%s} is unknown: there are {port}, {port:NAME}, {url}, {url:OTHER},"
-                             " {app}, {name}, {runtimeDir} and {stateDir}, and {{ is a brace",
+                             " {app}, {name}, {runtimeDir}, {stateDir}, {token} and {tokenFile},"
+                             " and {{ is a brace",
                              name);
 }
 
@@ -275,9 +297,35 @@ int template_expand(char **ret,
         return 0;
 }
 
-int template_check(const char *text, const SidecarSpec *spec, char **ret_message) {
-        TemplateValues values = { .spec = spec, .runtime_dir = "", .state_dir = "" };
+int template_check(const char *text,
+                   const SidecarSpec *spec,
+                   bool may_be_secret,
+                   char **ret_message) {
+        TemplateValues values = {
+                .spec = spec,
+                .runtime_dir = "",
+                .state_dir = "",
+                .token = may_be_secret ? "" : NULL,
+                .token_file = "",
+        };
         _cleanup_free_ char *filled = NULL;
 
         return template_expand(&filled, text, &values, ret_message);
+}
+
+bool template_mentions(const char *text, const char *name) {
+        size_t n_name = strlen(name);
+
+        for (const char *at = strchr(text, '{'); at; at = strchr(at, '{')) {
+                size_t n = strcspn(at + 1, "{}");
+
+                if (at[1] == '{')
+                        at += 2;
+                else if (n == n_name && memcmp(at + 1, name, n) == 0)
+                        return true;
+                else
+                        at++;
+        }
+
+        return false;
 }

@@ -9,6 +9,7 @@
  * started every name has a value.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "model/manifest.h"
@@ -20,6 +21,8 @@ typedef struct TemplateValues {
         const char *runtime_dir;
         const char *state_dir;
         char *const *urls; /* of SidecarSpec::depends_on, in that order; NULL: not known yet */
+        const char *token; /* NULL: not in this text, or there is none */
+        const char *token_file;
 } TemplateValues;
 
 /*
@@ -28,5 +31,14 @@ typedef struct TemplateValues {
  */
 int template_expand(char **ret, const char *text, const TemplateValues *values, char **ret_message);
 
-/* As template_expand(), but only whether it would do. ports and directories need not be there. */
-int template_check(const char *text, const SidecarSpec *spec, char **ret_message);
+/*
+ * As template_expand(), but only whether it would do. ports and directories need not be there.
+ * may_be_secret: {token} may stand in it.
+ */
+int template_check(const char *text,
+                   const SidecarSpec *spec,
+                   bool may_be_secret,
+                   char **ret_message);
+
+/* Whether "{name}" stands in a text that is right. */
+bool template_mentions(const char *text, const char *name);

@@ -21,6 +21,11 @@ static inline uint64_t clock_monotonic_usec(void) {
         return clock_usec(CLOCK_MONOTONIC);
 }
 
+/* The monotonic clock, and what the machine has slept. */
+static inline uint64_t clock_boottime_usec(void) {
+        return clock_usec(CLOCK_BOOTTIME);
+}
+
 static inline uint64_t clock_realtime_usec(void) {
         return clock_usec(CLOCK_REALTIME);
 }

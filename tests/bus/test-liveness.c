@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Liveness, from outside: contract L1, with servers that answer as they are told, or not at all
- * because they are stopped.
+ * Liveness, from outside: contract L1 and L2, with servers that answer as they are told, or not at
+ * all because they are stopped.
  */
 
 #include <string.h>
@@ -134,6 +134,35 @@ START_TEST(l1_before_it_is_ready_only_readiness_is_asked) {
 }
 END_TEST
 
+/*
+ * The server hangs, and then the brain does not run for longer than any timer may be late. When it
+ * goes on, the probe that was under way is unanswered by far.
+ */
+START_TEST(l2_nobody_is_killed_for_what_went_unanswered_while_the_brain_did_not_run) {
+        _cleanup_close_ int server = -1, brain = -1;
+        int64_t generation;
+
+        run(SERVER("200", "'http': {'path': '/health'}, 'failures': 1, 'onFailure': 'restart',"
+                          " 'timeout': '3s'"));
+        generation = world_get_number(world, "web", "Generation");
+        server = world_open_main(world, "web");
+        brain = process_open(world_brain(world));
+        process_signal(server, SIGSTOP);
+        /* Time for a probe to begin. */
+        ck_assert(!process_is_gone(server, 300 * USEC_PER_MSEC));
+        process_signal(brain, SIGSTOP);
+        ck_assert(!process_is_gone(brain, 9 * USEC_PER_SEC));
+        process_signal(brain, SIGCONT);
+        WORLD_AWAIT(world, world_has_logged(world, "nobody is blamed"));
+        process_signal(server, SIGCONT);
+
+        await_asked(20);
+        ck_assert_str_eq(world_state(world, "web"), "Running/ready");
+        ck_assert_int_eq(world_get_number(world, "web", "Generation"), generation);
+        ck_assert_uint_eq(world_count(world, "web", "Starting/backoff"), 0);
+}
+END_TEST
+
 TEST_MAIN_TIMEOUT("liveness",
                   120,
                   world_setup,
@@ -143,4 +172,5 @@ TEST_MAIN_TIMEOUT("liveness",
                   l1_who_is_only_reported_stays_up,
                   l1_who_is_to_be_restarted_is_restarted,
                   l1_a_server_that_hangs_is_unhealthy_and_one_that_goes_on_is_ready,
-                  l1_before_it_is_ready_only_readiness_is_asked)
+                  l1_before_it_is_ready_only_readiness_is_asked,
+                  l2_nobody_is_killed_for_what_went_unanswered_while_the_brain_did_not_run)

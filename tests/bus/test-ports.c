@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Ports, from outside: contract P1 to P4.
+ * Ports, from outside: contract P1 to P4, and whose they are, R3.
  */
 
 #include <arpa/inet.h>
@@ -178,6 +178,94 @@ START_TEST(p3_an_auto_port_that_was_taken_meanwhile_moves) {
 }
 END_TEST
 
+/* Listens nowhere: whoever answers on its port is somebody else. */
+#define SLEEPER_WITH_PORT                                                                    \
+        "'web': {'command': ['sleep', '1000'], 'port': 'auto', 'readiness': {'tcp': {}%s,"   \
+        " 'interval': '100ms'}, 'restart': {'delay': '200ms', 'factor': 1}, 'startTimeout':" \
+        " '1m'}"
+
+static Process spawn_stranger(void) {
+        (void) world_start(world, "web");
+        (void) world_next(world, "web", "Starting/probing");
+        return spawn_holder(world_get_port(world, "web", "http"));
+}
+
+START_TEST(r3_a_stranger_on_the_port_is_port_in_use_and_never_running) {
+        _cleanup_free_ char *reason = NULL;
+        const Change *change;
+        Process stranger;
+        char pid[16];
+
+        world_write_sidecars(world, SLEEPER_WITH_PORT, "");
+        world_run(world);
+        stranger = spawn_stranger();
+        change = world_next(world, "web", "Starting/backoff");
+        reason = world_get_text(world, "web", "Reason");
+        (void) snprintf(pid, sizeof(pid), "%d", (int) stranger.pid);
+
+        ck_assert_str_eq(change->reason_code, "port-in-use");
+        ck_assert_msg(strstr(reason, "http-server") && strstr(reason, pid), "Reason: %s", reason);
+        assert_fact("web", "pid", pid);
+        assert_fact("web", "holder", "http-server");
+        world_stop(world, "web");
+        ck_assert_uint_eq(world_count(world, "web", "Running/ready"), 0);
+        process_signal(stranger.pidfd, SIGKILL);
+        (void) process_reap(&stranger);
+}
+END_TEST
+
+START_TEST(r3_with_any_owner_a_stranger_will_do) {
+        Process stranger;
+
+        world_write_sidecars(world, SLEEPER_WITH_PORT, ", 'anyOwner': true");
+        world_run(world);
+        stranger = spawn_stranger();
+        (void) world_next(world, "web", "Running/ready");
+        world_stop(world, "web");
+        process_signal(stranger.pidfd, SIGKILL);
+        (void) process_reap(&stranger);
+}
+END_TEST
+
+/* Some process of the tree will do, the listener of a shell's grandchild too. */
+START_TEST(r3_a_grandchild_that_listens_is_no_stranger) {
+        world_write_sidecars(world, "'web': {'command': ['sh', '-c', 'setsid $0 $1 & wait',"
+                                    " '@CHILDREN@/http-server', '{port}'], 'port': 'auto'}");
+        world_run(world);
+        (void) world_start_ready(world, "web");
+        ck_assert_uint_eq(world_count(world, "web", "Starting/backoff"), 0);
+}
+END_TEST
+
+/* What it was is gone from the port, its main process is not, and another program takes over. */
+START_TEST(r3_who_takes_the_port_over_later_is_a_stranger_after_the_first_miss) {
+        const Change *change;
+        Process stranger;
+        pid_t server;
+        int pidfd;
+
+        world_write_sidecars(world,
+                             "'web': {'command': ['sh', '-c', '$0 $1 & echo server $!;"
+                             " sleep 1000', '@CHILDREN@/http-server', '{port}'], 'port': 'auto',"
+                             " 'liveness': {'tcp': {}, 'interval': '100ms', 'failures': 1},"
+                             " 'restart': {'delay': '200ms', 'factor': 1}}");
+        world_run(world);
+        (void) world_start_ready(world, "web");
+        server = log_await_pid(world, "web", "server ");
+        pidfd = process_open(server);
+        process_signal(pidfd, SIGKILL);
+        ck_assert(process_is_gone(pidfd, WORLD_PATIENCE));
+        (void) world_next(world, "web", "Running/unhealthy");
+
+        stranger = spawn_holder(world_get_port(world, "web", "http"));
+        change = world_next(world, "web", "Starting/backoff");
+        ck_assert_str_eq(change->reason_code, "port-in-use");
+        world_stop(world, "web");
+        process_signal(stranger.pidfd, SIGKILL);
+        (void) process_reap(&stranger);
+}
+END_TEST
+
 TEST_MAIN_TIMEOUT("ports",
                   120,
                   world_setup,
@@ -186,4 +274,8 @@ TEST_MAIN_TIMEOUT("ports",
                   p1_with_reassign_it_moves_on,
                   p2_p4_auto_ports_are_outside_the_ephemeral_range_and_all_different,
                   p3_the_port_stays_over_automatic_restarts,
-                  p3_an_auto_port_that_was_taken_meanwhile_moves)
+                  p3_an_auto_port_that_was_taken_meanwhile_moves,
+                  r3_a_stranger_on_the_port_is_port_in_use_and_never_running,
+                  r3_with_any_owner_a_stranger_will_do,
+                  r3_a_grandchild_that_listens_is_no_stranger,
+                  r3_who_takes_the_port_over_later_is_a_stranger_after_the_first_miss)

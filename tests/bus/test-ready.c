@@ -258,6 +258,154 @@ START_TEST(r5_the_restart_policy_applies_to_a_start_timeout) {
 }
 END_TEST
 
+/* Waits until the server has been asked so often. */
+static void await_requests(size_t n_wanted) {
+        LogQuery query = { .has_after = true, .wait_usec = USEC_PER_SEC };
+        uint64_t deadline = clock_monotonic_usec() + WORLD_PATIENCE;
+
+        for (size_t n = 0; n < n_wanted;) {
+                _cleanup_(log_page_clear) LogPage page = log_query(world, "web", query);
+
+                ck_assert_msg(clock_monotonic_usec() < deadline, "Asked %zu times only", n);
+                query.after = page.next;
+                for (size_t i = 0; i < page.n_lines; i++)
+                        n += startswith(page.lines[i].text, "asked for ");
+        }
+}
+
+/* Forty answers take longer than the start timeout. */
+START_TEST(r5_a_server_that_says_503_is_loading_and_has_load_timeout) {
+        world_write_sidecars(world,
+                             "'web': {'command': ['@CHILDREN@/http-server', '{port}',"
+                             " '--loads-until', '@DIR@/loaded', '/health=200'], 'port': 'auto',"
+                             " 'readiness': {'http': {'path': '/health'}, 'interval': '100ms'},"
+                             " 'startTimeout': '3s', 'loadTimeout': '2m'}");
+        world_run(world);
+        (void) world_start(world, "web");
+        await_requests(40);
+        ck_assert_str_eq(world_state(world, "web"), "Starting/probing");
+        world_write_file(world, "loaded", 0644, "");
+        (void) world_next(world, "web", "Running/ready");
+        ck_assert_uint_eq(world_count(world, "web", "Starting/backoff"), 0);
+}
+END_TEST
+
+START_TEST(r5_nginx_that_answers_503_and_then_200_is_ready_then) {
+        _cleanup_free_ char *config = NULL;
+        uint16_t port = world_free_port();
+
+        ck_assert_int_ge(
+                asprintf(&config,
+                         "daemon off; worker_processes 1; user root; pid %s/nginx.pid;\n"
+                         "error_log stderr; events { }\n"
+                         "http { access_log /dev/stdout; client_body_temp_path %s/tmp/body;\n"
+                         "proxy_temp_path %s/tmp/proxy; fastcgi_temp_path %s/tmp/fastcgi;\n"
+                         "uwsgi_temp_path %s/tmp/uwsgi; scgi_temp_path %s/tmp/scgi;\n"
+                         "server { listen 127.0.0.1:%u; root %s; location / { try_files /loaded"
+                         " =503; } } }\n",
+                         world->dir, world->dir, world->dir, world->dir, world->dir, world->dir,
+                         (unsigned int) port, world->dir),
+                0);
+        world_write_file(world, "nginx.conf", 0644, config);
+        world_write_sidecars(
+                world,
+                "'nginx': {'command': ['nginx', '-e', 'stderr', '-p', '@DIR@', '-c',"
+                " '@DIR@/nginx.conf'], 'port': %u, 'readiness': {'http': {'path': '/'},"
+                " 'interval': '100ms'}}",
+                (unsigned int) port);
+        world_run(world);
+        (void) world_start(world, "nginx");
+        log_await(world, "nginx", "\" 503 ");
+        ck_assert_str_eq(world_state(world, "nginx"), "Starting/probing");
+        world_write_file(world, "loaded", 0644, "");
+        (void) world_next(world, "nginx", "Running/ready");
+}
+END_TEST
+
+START_TEST(a_server_on_ipv6_alone_is_ready) {
+        world_write_file(world, "six.py", 0644,
+                         "import http.server, socket, sys\n"
+                         "class Six(http.server.HTTPServer):\n"
+                         "    address_family = socket.AF_INET6\n"
+                         "Six(('::1', int(sys.argv[1])),\n"
+                         "    http.server.SimpleHTTPRequestHandler).serve_forever()\n");
+        world_write_sidecars(world, "'six': {'command': ['/usr/bin/python3', '@DIR@/six.py',"
+                                    " '{port}'], 'port': 'auto', 'readiness': {'http': {'path':"
+                                    " '/'}}}");
+        world_run(world);
+        (void) world_start_ready(world, "six");
+}
+END_TEST
+
+START_TEST(node_with_an_endless_body_is_ready_and_costs_nothing) {
+        world_write_file(world, "endless.js", 0644,
+                         "require('http').createServer((request, answer) => {\n"
+                         "  answer.writeHead(200);\n"
+                         "  const more = () => { while (answer.write('x'.repeat(65536))); };\n"
+                         "  answer.on('drain', more); more();\n"
+                         "}).listen(+process.argv[2], '127.0.0.1');\n");
+        world_write_sidecars(world, "'endless': {'command': ['node', '@DIR@/endless.js', '{port}'],"
+                                    " 'port': 'auto', 'readiness': {'http': {}}}");
+        world_run(world);
+        (void) world_start_ready(world, "endless");
+}
+END_TEST
+
+START_TEST(fastapi_with_a_slow_lifespan_is_ready_when_it_is_over) {
+        _cleanup_free_ char *line = NULL;
+
+        world_write_file(world, "slow.py", 0644,
+                         "import asyncio, sys\n"
+                         "import uvicorn\n"
+                         "from fastapi import FastAPI\n"
+                         "app = FastAPI()\n"
+                         "@app.on_event('startup')\n"
+                         "async def load():\n"
+                         "    await asyncio.sleep(2)\n"
+                         "    print('loaded', flush=True)\n"
+                         "uvicorn.run(app, host='127.0.0.1', port=int(sys.argv[1]))\n");
+        world_write_sidecars(world, "'slow': {'command': ['/usr/bin/python3', '@DIR@/slow.py',"
+                                    " '{port}'], 'port': 'auto', 'readiness': {'http': {}}}");
+        world_run(world);
+        (void) world_start_ready(world, "slow");
+        line = log_find(world, "slow", "loaded");
+        ck_assert_uint_eq(world_count(world, "slow", "Starting/backoff"), 0);
+}
+END_TEST
+
+/* It binds another port than it was given, and somebody has that: its exit tells, and at once. */
+START_TEST(r4_uvicorn_on_a_taken_port_fails_at_once) {
+        const Change *change;
+
+        world_write_sidecars(world,
+                             "'first': {'command': ['@CHILDREN@/http-server', '{port}'], 'port':"
+                             " 'auto'},"
+                             "'second': {'command': ['sh', '-c', 'exec /usr/bin/python3 -m uvicorn"
+                             " --factory fastapi:FastAPI --port ${{0##*:}', '{url:first}'], 'port':"
+                             " 'auto', 'dependsOn': {'first': 'ready'}}");
+        world_run(world);
+        (void) world_start(world, "second");
+        change = world_next(world, "second", "Starting/backoff");
+        ck_assert_str_eq(change->reason_code, "exit-code");
+        log_await(world, "second", "address already in use");
+        world_stop(world, "second");
+        ck_assert_uint_eq(world_count(world, "second", "Running/ready"), 0);
+}
+END_TEST
+
+START_TEST(a_server_on_a_socket_with_a_name_is_ready) {
+        world_write_file(world, "socket.js", 0644,
+                         "require('http').createServer((request, answer) => answer.end())\n"
+                         "  .listen(process.argv[2]);\n");
+        world_write_sidecars(world, "'socket': {'command': ['node', '@DIR@/socket.js',"
+                                    " '{runtimeDir}/http'], 'readiness': {'http': {'unixSocket':"
+                                    " '{runtimeDir}/http'}}, 'liveness': {'tcp': {'unixSocket':"
+                                    " '{runtimeDir}/http'}}}");
+        world_run(world);
+        (void) world_start_ready(world, "socket");
+}
+END_TEST
+
 /* The start timeout is half a minute away, so anything in seconds means that the exit was seen. */
 START_TEST(r4_an_exit_while_starting_is_told_at_once) {
         const Change *change;
@@ -318,5 +466,12 @@ TEST_MAIN_TIMEOUT("ready",
                   r1_a_server_that_never_answers_is_given_up_and_asked_again,
                   r5_what_does_not_get_ready_in_time_is_start_timeout,
                   r5_the_restart_policy_applies_to_a_start_timeout,
+                  r5_a_server_that_says_503_is_loading_and_has_load_timeout,
+                  r5_nginx_that_answers_503_and_then_200_is_ready_then,
+                  a_server_on_ipv6_alone_is_ready,
+                  node_with_an_endless_body_is_ready_and_costs_nothing,
+                  fastapi_with_a_slow_lifespan_is_ready_when_it_is_over,
+                  r4_uvicorn_on_a_taken_port_fails_at_once,
+                  a_server_on_a_socket_with_a_name_is_ready,
                   r4_an_exit_while_starting_is_told_at_once,
                   x2_an_exit_with_0_before_ready_is_a_failure_that_asks_the_right_question)

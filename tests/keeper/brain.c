@@ -178,6 +178,7 @@ static int spawn(Pet *pet, char **argv) {
                 return -errno;
         spec.stdout_fd = spec.stderr_fd = write_end = ends[1];
         spec.kept_stdout_fd = spec.kept_stderr_fd = ends[0];
+        spec.kept_notify_fd = -1;
         r = watch_output(pet, ends[0]);
         if (r < 0)
                 return r;

@@ -174,12 +174,12 @@ void raw_write_trees(const char *file, const char *text) {
         ck_assert_int_eq(kernel_file_write(trees_fd, file, text), 0);
 }
 
-void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_kept[2]) {
+void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_kept[3]) {
         raw_spawn_fed(slot, generation, program, -1, ret_kept);
 }
 
 void raw_spawn_fed(
-        uint32_t slot, uint64_t generation, const char *program, int input_fd, int ret_kept[2]) {
+        uint32_t slot, uint64_t generation, const char *program, int input_fd, int ret_kept[3]) {
         WireMessage message = { .kind = WIRE_SPAWN, .slot = slot, .generation = generation };
         int out[2], err[2], fds[WIRE_FDS_MAX];
         size_t n_fds = 0;
@@ -201,10 +201,12 @@ void raw_spawn_fed(
                 message.flags |= WIRE_SPAWN_KEEP;
                 ret_kept[0] = fds[n_fds++] = out[0];
                 ret_kept[1] = fds[n_fds++] = err[0];
+                message.flags |= WIRE_SPAWN_NOTIFY;
+                ret_kept[2] = fds[n_fds++] = memfd_create("notify", MFD_CLOEXEC);
         }
         order(&message, fds, n_fds);
         /* The reading ends stay: a writer without a reader would be killed. */
-        wire_close_fds(fds, ret_kept ? n_fds - 2 : n_fds);
+        wire_close_fds(fds, ret_kept ? n_fds - 3 : n_fds);
 }
 
 RawTree raw_expect_started(uint32_t slot, uint64_t generation) {

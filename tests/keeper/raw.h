@@ -50,13 +50,13 @@ void raw_write_leaf(uint32_t slot, const char *file, const char *text);
 void raw_write_trees(const char *file, const char *text);
 
 /*
- * One of tests/children, or an absolute path. ret_kept: where its output is read, which the keeper
- * keeps too; NULL: it does not.
+ * One of tests/children, or an absolute path. ret_kept: where its output is read, and what
+ * stands for its notify socket, which the keeper keeps too; NULL: it does not.
  */
-void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_kept[2]);
+void raw_spawn(uint32_t slot, uint64_t generation, const char *program, int ret_kept[3]);
 /* ... with input_fd, which is consumed, as its input. */
 void raw_spawn_fed(
-        uint32_t slot, uint64_t generation, const char *program, int input_fd, int ret_kept[2]);
+        uint32_t slot, uint64_t generation, const char *program, int input_fd, int ret_kept[3]);
 
 typedef struct RawTree {
         int main_fd;  /* pidfd */

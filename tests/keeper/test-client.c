@@ -197,6 +197,7 @@ static void spawn(uint64_t generation) {
                 .stderr_fd = fd,
                 .kept_stdout_fd = fd,
                 .kept_stderr_fd = fd,
+                .kept_notify_fd = fd,
         };
 
         ck_assert_int_eq(tree_spawn(tree, &spec), 0);
@@ -268,7 +269,7 @@ static void begin(unsigned version) {
 START_TEST(an_end_is_acknowledged_when_it_has_been_told) {
         begin(WIRE_VERSION);
         spawn(1);
-        ck_assert_uint_eq(expect_order(WIRE_SPAWN, 5).flags, WIRE_SPAWN_KEEP);
+        ck_assert_uint_eq(expect_order(WIRE_SPAWN, 6).flags, WIRE_SPAWN_KEEP | WIRE_SPAWN_NOTIFY);
         say_whole_life(1);
         ck_assert_uint_eq(n_emptied, 1);
         ck_assert_uint_eq(expect_order(WIRE_ACKNOWLEDGE, 0).generation, 1);
@@ -282,9 +283,9 @@ START_TEST(the_next_order_is_an_acknowledgement) {
         begin(WIRE_VERSION);
         respawns = true;
         spawn(1);
-        (void) expect_order(WIRE_SPAWN, 5);
+        (void) expect_order(WIRE_SPAWN, 6);
         say_whole_life(1);
-        ck_assert_uint_eq(expect_order(WIRE_SPAWN, 5).generation, 2);
+        ck_assert_uint_eq(expect_order(WIRE_SPAWN, 6).generation, 2);
         expect_no_order();
         respawns = false;
         say_whole_life(2);
@@ -313,7 +314,7 @@ END_TEST
 START_TEST(news_that_comes_again_is_told_once) {
         begin(WIRE_VERSION);
         spawn(1);
-        (void) expect_order(WIRE_SPAWN, 5);
+        (void) expect_order(WIRE_SPAWN, 6);
         for (int i = 0; i < 3; i++)
                 say_news(WIRE_FORKED, 1);
         for (int i = 0; i < 3; i++)
@@ -361,7 +362,7 @@ END_TEST
 START_TEST(what_runs_is_not_given_back) {
         begin(WIRE_VERSION);
         spawn(1);
-        (void) expect_order(WIRE_SPAWN, 5);
+        (void) expect_order(WIRE_SPAWN, 6);
         say_news(WIRE_FORKED, 1);
         run_loop();
         tree = tree_free(tree);

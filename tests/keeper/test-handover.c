@@ -20,7 +20,7 @@
 #define ORDERS_BEFORE 150 /* more than the keeper reads in a turn */
 #define REAP_PAUSE_MSEC 5
 
-static int output[2];
+static int output[3];
 
 static int make_file(void) {
         int fd = memfd_create("kept", MFD_CLOEXEC);
@@ -75,7 +75,7 @@ START_TEST(orders_in_a_dead_brains_socket_are_obeyed_once) {
         raw_expect(WIRE_ENTRY, 0);
         ck_assert_uint_eq(raw_news.message.generation, 7);
         ck_assert(raw_news.message.flags & WIRE_ENTRY_THERE);
-        ck_assert_uint_eq(raw_news.n_fds, 4);
+        ck_assert_uint_eq(raw_news.n_fds, 5);
         ck_assert(raw_is_same_file(raw_news.fds[3], memory_fd));
         pid = raw_news.message.pid;
         raw_expect(WIRE_HOLDER, 200);
@@ -168,13 +168,14 @@ START_TEST(what_is_kept_comes_back_as_the_same_files) {
                 raw_expect(WIRE_ENTRY, 2);
                 ck_assert_uint_eq(raw_news.message.flags & ~(uint32_t) WIRE_ENTRY_EXEC,
                                   WIRE_ENTRY_THERE | WIRE_ENTRY_MAIN_FD | WIRE_ENTRY_OUTPUT |
-                                          WIRE_ENTRY_MEMORY |
+                                          WIRE_ENTRY_MEMORY | WIRE_ENTRY_NOTIFY |
                                           (tree.pair_fd < 0 ? 0 : WIRE_ENTRY_GUARDED));
-                ck_assert_uint_eq(raw_news.n_fds, 4);
+                ck_assert_uint_eq(raw_news.n_fds, 5);
                 ck_assert(raw_is_same_file(raw_news.fds[0], main_fd));
                 ck_assert(raw_is_same_file(raw_news.fds[1], output[0]));
                 ck_assert(raw_is_same_file(raw_news.fds[2], output[1]));
                 ck_assert(raw_is_same_file(raw_news.fds[3], memory_fd));
+                ck_assert(raw_is_same_file(raw_news.fds[4], output[2]));
                 raw_expect(WIRE_TABLE_END, 0);
         }
 }
@@ -195,7 +196,7 @@ START_TEST(an_end_stays_until_it_is_acknowledged) {
         for (int i = 0; i < 2; i++) {
                 raw_kill_brain();
                 ck_assert(expect_entry(0, 1)->flags & WIRE_ENTRY_ENDED);
-                ck_assert_uint_eq(raw_news.n_fds, 4);
+                ck_assert_uint_eq(raw_news.n_fds, 5);
                 raw_expect(WIRE_TABLE_END, 0);
         }
         /* Of a generation that is not the one it does not mean anything. */
@@ -261,7 +262,8 @@ START_TEST(a_brain_that_reads_slowly_stops_nobody) {
         for (uint32_t i = 0; i < SLOTS; i++) {
                 raw_expect(WIRE_ENTRY, i);
                 ck_assert(raw_news.message.flags & WIRE_ENTRY_MEMORY);
-                ck_assert(raw_is_same_file(raw_news.fds[raw_news.n_fds - 1], memory_fd));
+                ck_assert(raw_is_same_file(raw_news.fds[raw_news.n_fds - (i == 1 ? 2 : 1)],
+                                           memory_fd));
         }
         for (uint32_t i = 0; i < WIRE_HOLDERS_MAX; i++)
                 raw_expect(WIRE_HOLDER, i);

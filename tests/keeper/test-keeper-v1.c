@@ -37,7 +37,7 @@ START_TEST(an_old_keeper_ends_what_a_killed_brain_had) {
 END_TEST
 
 START_TEST(an_old_keeper_knows_no_orders_of_today) {
-        int output[2];
+        int output[3];
 
         rig_start();
         raw_take_socket();

@@ -40,6 +40,7 @@ static void set_up(void) {
         (void) snprintf(path, sizeof(path), "%s/socket", folder);
         ck_assert_int_ge(sd_event_new(&event), 0);
         ck_assert_int_eq(notify_socket_new(&heard_by, event, path, hear, NULL), 0);
+        ck_assert_int_ge(notify_socket_listen(heard_by), 0);
         ck_assert_int_eq(setenv("NOTIFY_SOCKET", path, true), 0);
 }
 
@@ -136,6 +137,7 @@ START_TEST(systemd_notify_waits_for_its_barrier_and_is_there_when_it_is_heard) {
         heard_by = notify_socket_free(heard_by);
         ck_assert_int_eq(
                 notify_socket_adopt(&heard_by, event, fd, hear_and_look_at_the_sender, NULL), 0);
+        ck_assert_int_ge(notify_socket_listen(heard_by), 0);
 
         (void) run(argv);
         hear_next();
@@ -237,6 +239,7 @@ START_TEST(the_name_is_for_its_owner_alone_and_stays_until_it_is_removed) {
 
         /* A name that a dead brain left is no obstacle. */
         ck_assert_int_eq(notify_socket_new(&heard_by, event, path, hear, NULL), 0);
+        ck_assert_int_ge(notify_socket_listen(heard_by), 0);
         (void) sd_notify(false, "READY=1");
         hear_next();
         notify_socket_remove_path(heard_by);
@@ -264,6 +267,7 @@ START_TEST(what_was_said_while_nobody_listened_is_heard_by_the_next_one) {
         ck_assert_int_gt(sd_notify(false, "READY=1"), 0);
 
         ck_assert_int_eq(notify_socket_adopt(&heard_by, event, kept, hear, NULL), 0);
+        ck_assert_int_ge(notify_socket_listen(heard_by), 0);
         ck_assert_str_eq(notify_socket_path(heard_by), path);
         hear_next();
         ck_assert_int_eq(heard.main_pid, 77);
@@ -286,6 +290,7 @@ START_TEST(the_handler_may_free_the_socket_and_fds_are_closed_all_the_same) {
         n_fds = count_fds();
         null = open("/dev/null", O_RDONLY | O_CLOEXEC);
         ck_assert_int_eq(notify_socket_new(&heard_by, event, path, hear_and_free, NULL), 0);
+        ck_assert_int_ge(notify_socket_listen(heard_by), 0);
 
         send_raw("READY=1", 7, &null, 1);
         send_raw("READY=1", 7, NULL, 0);

@@ -29,8 +29,8 @@ START_TEST(the_url_of_a_dependency_is_filled_in_and_of_nobody_else) {
 
         ck_assert_int_eq(template_expand(&text, "{url:db}/x{url:cache}", &values, NULL), 0);
         ck_assert_str_eq(text, "http://127.0.0.1:9/x");
-        ck_assert_int_eq(template_check("{url:db}", &spec, NULL), 0);
-        ck_assert_int_eq(template_check("{url:web}", &spec, &message), -EINVAL);
+        ck_assert_int_eq(template_check("{url:db}", &spec, false, NULL), 0);
+        ck_assert_int_eq(template_check("{url:web}", &spec, false, &message), -EINVAL);
         ck_assert_ptr_nonnull(strstr(message, "dependsOn"));
 }
 END_TEST
@@ -64,7 +64,7 @@ START_TEST(names_become_values) {
 
                 ck_assert_int_eq(template_expand(&filled, cases[i].text, &values, &message), 0);
                 ck_assert_str_eq(filled, cases[i].filled);
-                ck_assert_int_eq(template_check(cases[i].text, &with_ports, &message), 0);
+                ck_assert_int_eq(template_check(cases[i].text, &with_ports, false, &message), 0);
                 ck_assert_ptr_null(message);
         }
 }
@@ -104,21 +104,43 @@ START_TEST(an_unknown_name_is_told_with_what_there_is) {
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
                 _cleanup_free_ char *message = NULL;
 
-                ck_assert_int_eq(template_check(cases[i].text, cases[i].spec, &message), -EINVAL);
+                ck_assert_int_eq(template_check(cases[i].text, cases[i].spec, false, &message),
+                                 -EINVAL);
                 ck_assert_msg(strstr(message, cases[i].says), "%s: %s", cases[i].text, message);
         }
 }
 END_TEST
 
 START_TEST(what_comes_later_says_that_it_is_not_supported_yet) {
-        static const char *const later[] = { "{token}", "{tokenFile}", "{env:HOME}" };
+        _cleanup_free_ char *message = NULL;
 
-        for (size_t i = 0; i < ELEMENTSOF(later); i++) {
-                _cleanup_free_ char *message = NULL;
+        ck_assert_int_eq(template_check("{env:HOME}", &with_ports, true, &message), -EINVAL);
+        ck_assert_msg(strstr(message, "not supported yet"), "%s", message);
+}
+END_TEST
 
-                ck_assert_int_eq(template_check(later[i], &with_ports, &message), -EINVAL);
-                ck_assert_msg(strstr(message, "not supported yet"), "%s", message);
-        }
+START_TEST(s6_a_token_goes_where_nobody_else_reads_it_and_its_file_anywhere) {
+        TemplateValues values = { .spec = &with_ports, .token = "0f", .token_file = "/run/token" };
+        _cleanup_free_ char *filled = NULL, *message = NULL;
+
+        ck_assert_int_eq(template_check("{tokenFile}", &with_ports, false, &message), 0);
+        ck_assert_int_eq(template_check("Bearer {token}", &with_ports, true, &message), 0);
+        ck_assert_int_eq(template_check("{token}", &with_ports, false, &message), -EINVAL);
+        ck_assert_msg(strstr(message, "{tokenFile}"), "%s", message);
+
+        ck_assert_int_eq(template_expand(&filled, "{token}@{tokenFile}", &values, NULL), 0);
+        ck_assert_str_eq(filled, "0f@/run/token");
+}
+END_TEST
+
+START_TEST(what_a_text_mentions_is_a_name_in_braces) {
+        ck_assert(template_mentions("{token}", "token"));
+        ck_assert(template_mentions("{port}{token}x", "token"));
+        ck_assert(template_mentions("{{{token}", "token"));
+        ck_assert(!template_mentions("{{token}", "token"));
+        ck_assert(!template_mentions("{tokenFile}", "token"));
+        ck_assert(!template_mentions("token} {port}", "token"));
+        ck_assert(!template_mentions("", "token"));
 }
 END_TEST
 
@@ -129,4 +151,6 @@ TEST_MAIN("template",
           what_a_value_holds_is_not_filled_in_again,
           an_unknown_name_is_told_with_what_there_is,
           what_comes_later_says_that_it_is_not_supported_yet,
+          s6_a_token_goes_where_nobody_else_reads_it_and_its_file_anywhere,
+          what_a_text_mentions_is_a_name_in_braces,
           the_url_of_a_dependency_is_filled_in_and_of_nobody_else)

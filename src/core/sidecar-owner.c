@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Sidecar: whose its port is
+ *
+ * A probe counts only if every listener on the port belongs to the tree (contract R3). Sockets that
+ * were made in its cgroup are its own, so what a former generation made in the same directory and
+ * hid from the proof that the tree is empty, in a process that it moved elsewhere, would pass. But
+ * where it listens by then the port is refused before the start (contract P1), so only one that
+ * begins to listen after that, from a socket made before, gets away with it.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/sidecar-parts.h"
+#include "util/log.h"
+#include "util/strv.h"
+
+void sidecar_note_holder(Sidecar *s, uint16_t port, const PortHolder *holder) {
+        Evidence *evidence = &s->evidence;
+        char *detail = NULL;
+
+        if (holder->pid > 0)
+                (void) asprintf(&detail, "port %u is held by %s, pid %d", port, holder->program,
+                                (int) holder->pid);
+        else
+                (void) asprintf(&detail, "port %u is held by a program of another user", port);
+
+        free(evidence->detail);
+        evidence->detail = detail;
+        evidence->port = port;
+        evidence->holder_pid = holder->pid;
+        (void) free_and_strdup(&evidence->holder, holder->program);
+}
+
+/* Its processes are listed after the listeners, or the one that was forked since is a stranger. */
+static PortOwner ask(const Sidecar *s, uint16_t port, PortHolder *ret_stranger) {
+        _cleanup_(listeners_done) Listeners listeners = { 0 };
+        _cleanup_free_ pid_t *pids = NULL;
+        int n_pids, r;
+
+        r = listeners_find(&listeners, port);
+        if (r < 0) {
+                log_debug("[%s] the kernel does not tell who listens on port %u: %s",
+                          sidecar_name(s), port, strerror(-r));
+                return PORT_OWNER_UNKNOWN;
+        }
+
+        n_pids = tree_list_pids(s->tree, &pids);
+        return listeners_judge(&listeners, tree_cgroup_id(s->tree), pids,
+                               n_pids > 0 ? (size_t) n_pids : 0, ret_stranger);
+}
+
+/* Asked twice before anybody is called a stranger: he may have left, or be a child just born. */
+PortOwner sidecar_find_port_owner(Sidecar *s, uint16_t port) {
+        PortHolder stranger = { 0 };
+        PortOwner owner;
+
+        owner = ask(s, port, &stranger);
+        if (owner == PORT_OWNER_STRANGER)
+                owner = ask(s, port, &stranger);
+        if (owner == PORT_OWNER_STRANGER)
+                sidecar_note_holder(s, port, &stranger);
+
+        return owner;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Sidecar, from within
+ *
+ * What core/sidecar*.c do for each other about readiness and health. Nobody else includes this,
+ * but for the secrets of a generation, which whoever prints its words has to know.
+ */
+
+#include "core/sidecar.h"
+
+/* Any number: for jitter. */
+uint32_t sidecar_roll(void);
+
+/* The notify socket of a generation (core/sidecar-notify.c). */
+int sidecar_open_notify(Sidecar *sidecar);
+/* Takes the descriptor over that another brain had; -1: there is none. */
+void sidecar_adopt_notify(Sidecar *sidecar, int fd);
+/* Its process is there, or was: whoever speaks can be told from a stranger. */
+void sidecar_hear_notify(Sidecar *sidecar);
+/* Its main process has ended: what it said last comes before that. */
+void sidecar_drain_notify(Sidecar *sidecar);
+/* The generation is over. */
+void sidecar_close_notify(Sidecar *sidecar);
+
+/*
+ * Looks for the line by which it says that it is ready, from that number on
+ * (core/sidecar-pattern.c).
+ */
+void sidecar_match_lines(Sidecar *sidecar, uint64_t first);
+
+/*
+ * Whose the listeners on a port of its own are (core/sidecar-owner.c). With PORT_OWNER_STRANGER
+ * the evidence names him.
+ */
+PortOwner sidecar_find_port_owner(Sidecar *sidecar, uint16_t port);
+/* Notes who has a port that should be its own. */
+void sidecar_note_holder(Sidecar *sidecar, uint16_t port, const PortHolder *holder);
+
+/* The secret of a generation (core/sidecar-token.c), if its manifest wants one. */
+int sidecar_prepare_token(Sidecar *sidecar);
+char *sidecar_token_path(const Sidecar *sidecar);
+void sidecar_remove_token_file(const Sidecar *sidecar);
+
+/*
+ * All that may stand nowhere but in its environment, its requests and the answer of GetEndpoint: of
+ * the current or last generation. None is an empty vector or NULL.
+ */
+int sidecar_list_secrets(const Sidecar *sidecar, char ***ret);
+
+/*
+ * A deadline of this supervisor has fired, or a probe went unanswered by then. Where that is far
+ * too late, or the machine has slept, all that had to be in time begins anew (contract L2, D7), and
+ * the answer is true (core/lost-time.c).
+ */
+bool supervisor_check_time(Supervisor *supervisor, uint64_t deadline, uint64_t interval_usec);
