@@ -42,6 +42,19 @@ static const RecordField evidence_fields[] = {
         RECORD_FIELD(3, Evidence, port, FIELD_U16),
         RECORD_FIELD(4, Evidence, holder_pid, FIELD_INT),
         RECORD_FIELD(5, Evidence, holder, FIELD_STRING),
+        RECORD_FIELD(10, Evidence, last_words, FIELD_STRING),
+        RECORD_END,
+};
+
+static const RecordField generation_fields[] = {
+        RECORD_FIELD(1, Generation, number, FIELD_U64),
+        RECORD_FIELD(2, Generation, started_at_usec, FIELD_U64),
+        RECORD_FIELD(3, Generation, ready_at_usec, FIELD_U64),
+        RECORD_FIELD(4, Generation, ended_at_usec, FIELD_U64),
+        RECORD_FIELD(5, Generation, reason_code, FIELD_INT),
+        RECORD_FIELD(6, Generation, reason, FIELD_STRING),
+        RECORD_FIELD(7, Generation, exit_code, FIELD_INT),
+        RECORD_FIELD(8, Generation, exit_signal, FIELD_INT),
         RECORD_END,
 };
 
@@ -65,6 +78,11 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(17, SidecarRecord, changed_at_usec, FIELD_U64),
         RECORD_FIELD(18, SidecarRecord, ready_at_usec, FIELD_U64),
         RECORD_FIELD(19, SidecarRecord, retry_at_usec, FIELD_U64),
+        RECORD_FIELD(40, SidecarRecord, program, FIELD_STRING),
+        RECORD_FIELD(41, SidecarRecord, probe_error, FIELD_STRING),
+        RECORD_STRUCT(42, SidecarRecord, generations[0], generation_fields),
+        RECORD_STRUCT(43, SidecarRecord, generations[1], generation_fields),
+        RECORD_STRUCT(44, SidecarRecord, generations[2], generation_fields),
         RECORD_END,
 };
 
@@ -90,6 +108,7 @@ static const RecordField exit_fields[] = {
         RECORD_FIELD(5, EventExit, uptime_usec, FIELD_U64),
         RECORD_FIELD(6, EventExit, retry_at_usec, FIELD_U64),
         RECORD_FIELD(7, EventExit, attempt, FIELD_U32),
+        RECORD_FIELD(8, EventExit, is_oom, FIELD_BOOL),
         RECORD_END,
 };
 

@@ -203,6 +203,8 @@ void record_sidecar(Sidecar *s) {
                 .ignores_dependencies = s->ignores_dependencies,
                 .waits_for = s->waits_for,
                 .evidence = s->evidence,
+                .program = s->program,
+                .probe_error = s->probe_error,
                 .readiness_path = s->alive_paths[0],
                 .liveness_path = s->alive_paths[1],
                 .exit_is_news = s->exit_is_news,
@@ -219,6 +221,7 @@ void record_sidecar(Sidecar *s) {
                 return;
         }
         record.ports = ports;
+        memcpy(record.generations, s->generations, sizeof(record.generations));
 
         records_begin(records);
         if (s->running)

@@ -70,6 +70,9 @@ typedef struct SidecarRecord {
         bool ignores_dependencies;
         char *waits_for;
         Evidence evidence;
+        char *program;
+        char *probe_error;
+        Generation generations[GENERATIONS_KEPT];
         char *readiness_path;
         char *liveness_path;
         bool exit_is_news;

@@ -47,6 +47,8 @@ static void on_probe(const ProbeResult *result, void *userdata) {
         if (result->alive && result->path_index >= 0 && !*alive_path)
                 (void) free_and_strdup(alive_path, probe_spec(s)->paths[result->path_index]);
 
+        if (!result->alive)
+                (void) free_and_strdup(&s->probe_error, result->error);
         log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
         CRASHPOINT("probe-answered");
         lifecycle_on_probe(&s->life, result->alive, clock_monotonic_usec());

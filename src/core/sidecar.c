@@ -98,6 +98,8 @@ static EventExit describe_exit(const Sidecar *s) {
                 .exit_code = s->exit_code,
                 .signal = s->exit_signal,
                 .core_dumped = s->exit_dumped_core,
+                .is_oom = lifecycle_reason_code(&s->life) == REASON_OOM ||
+                          s->life.cause.last == REASON_OOM,
                 .uptime_usec = s->life.cause.uptime_usec,
                 .will_retry = s->life.backoff,
                 .retry_at_usec = s->retry_at_usec,
@@ -126,12 +128,18 @@ static void announce(Sidecar *s, const Step *step) {
         uint64_t now = clock_realtime_usec(), seq;
 
         s->changed_at_usec = now;
-        if (step->sub_state == SUB_STATE_READY && step->status != s->life.status)
+        if (step->sub_state == SUB_STATE_READY && step->status != s->life.status) {
                 s->ready_at_usec = now;
+                sidecar_note_ready(s);
+        }
         s->retry_at_usec = 0;
         if (step->sub_state == SUB_STATE_BACKOFF)
                 s->retry_at_usec = now + s->life.retry_at - clock_monotonic_usec();
 
+        if (step->sub_state == SUB_STATE_BACKOFF || step->sub_state == SUB_STATE_FAILED) {
+                sidecar_investigate(s);
+                sidecar_note_end(s);
+        }
         log_status(s, step);
         lifecycle_did_announce(&s->life, step);
 
@@ -161,6 +169,8 @@ static void do_spawn(Sidecar *s) {
         s->running = sidecar_spec_ref(s->spec);
         lifecycle_did_spawn(&s->life, s->running, now);
         s->ready_at_usec = 0;
+        s->probe_error = (free(s->probe_error), NULL);
+        sidecar_note_spawn(s);
         forget_paths(s);
 
         if (sidecar_launch(s, &cause, &permanent) < 0)
@@ -317,6 +327,7 @@ static void log_exit(const Sidecar *s, int code, int status) {
 
 static void on_exited(void *userdata, int code, int status) {
         Sidecar *s = userdata;
+        uint64_t oom_limit;
 
         /* An earlier brain has had this end. */
         s->main_pid = 0;
@@ -334,6 +345,8 @@ static void on_exited(void *userdata, int code, int status) {
         s->exit_dumped_core = code == CLD_DUMPED;
         s->exit_code = code == CLD_EXITED ? status : -1;
         s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
+        if (tree_ran_out_of_memory(s->tree, &oom_limit))
+                lifecycle_on_oom(&s->life, oom_limit);
         lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), roll());
         sidecar_converge(s);
         CRASHPOINT("exit-noted");
@@ -345,6 +358,7 @@ static void on_emptied(void *userdata) {
         CRASHPOINT("empty-told");
         output_close(s->output);
         s->unkillable_was_told = false;
+        sidecar_note_end(s);
         lifecycle_on_empty(&s->life);
         sidecar_converge(s);
         CRASHPOINT("empty-noted");
@@ -464,12 +478,6 @@ int sidecar_new(Sidecar **ret, App *app, SidecarSpec *spec) {
         return 0;
 }
 
-static void evidence_done(Evidence *evidence) {
-        free(evidence->detail);
-        strv_free(evidence->tried);
-        free(evidence->holder);
-}
-
 Sidecar *sidecar_free(Sidecar *s) {
         if (!s)
                 return NULL;
@@ -480,7 +488,11 @@ Sidecar *sidecar_free(Sidecar *s) {
         output_free(s->output);
         log_file_free(s->file);
         log_ring_free(s->ring);
-        evidence_done(&s->evidence);
+        evidence_clear(&s->evidence);
+        for (size_t i = 0; i < GENERATIONS_KEPT; i++)
+                free(s->generations[i].reason);
+        free(s->program);
+        free(s->probe_error);
         sidecar_spec_unref(s->running);
         sidecar_spec_unref(s->spec);
         sidecar_spec_unref(s->ports_spec);

@@ -19,6 +19,7 @@ static const RecordField cause_fields[] = {
         RECORD_FIELD(7, Cause, attempts, FIELD_U32),
         RECORD_FIELD(8, Cause, n_misses, FIELD_U32),
         RECORD_FIELD(9, Cause, uptime_usec, FIELD_U64),
+        RECORD_FIELD(20, Cause, oom_limit, FIELD_U64),
         RECORD_END,
 };
 
@@ -50,5 +51,6 @@ const RecordField lifecycle_fields[] = {
         RECORD_FIELD(24, Lifecycle, killed_at, FIELD_U64),
         RECORD_FIELD(25, Lifecycle, status, FIELD_INT),
         RECORD_FIELD(26, Lifecycle, sub_state, FIELD_INT),
+        RECORD_FIELD(50, Lifecycle, oom_limit, FIELD_U64),
         RECORD_END,
 };

@@ -8,6 +8,7 @@
  * whoever reads it sees the name beside it.
  */
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,12 +54,24 @@ static char *start_words(const Cause *cause, const char *detail) {
         return why ? format_text("could not be started: %s", why) : strdup("could not be started");
 }
 
+static char *oom_words(const Cause *cause) {
+        char uptime[DURATION_TEXT_MAX];
+
+        duration_say(uptime, cause->uptime_usec);
+        if (cause->oom_limit == UINT64_MAX)
+                return format_text("killed by the kernel after %s, because memory ran out", uptime);
+
+        return format_text("killed by the kernel after %s, because it needs more memory than its "
+                           "limit of %" PRIu64 " MiB",
+                           uptime, cause->oom_limit >> 20);
+}
+
 static char *misses_words(uint32_t n_misses) {
         return format_text("missed %u health check%s in a row", n_misses, n_misses == 1 ? "" : "s");
 }
 
-static char *
-cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const char *detail) {
+/* How a process that was there came to its end. */
+static char *end_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code) {
         char uptime[DURATION_TEXT_MAX], timeout[DURATION_TEXT_MAX];
 
         duration_say(uptime, cause->uptime_usec);
@@ -78,20 +91,59 @@ cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const 
                 return format_text("%s did not become ready within %s", spec->name,
                                    duration_format(timeout, spec->start_timeout_usec));
 
+        case REASON_OOM:
+                return oom_words(cause);
+
         case REASON_UNHEALTHY:
                 return misses_words(cause->n_misses);
 
-        case REASON_EXEC_FAILED:
-        case REASON_BINARY_MISSING:
-        case REASON_RESOURCES:
-        case REASON_PORT_IN_USE:
-                return start_words(cause, detail);
+        case REASON_WATCHDOG:
+                return strdup("did not feed its watchdog in time");
 
         case REASON_LOST:
                 return format_text("ended after %s, nobody saw how", uptime);
 
         default:
                 return strdup("");
+        }
+}
+
+/* Of an exit code its last words are the cause; of other ends they are what came before. */
+static const char *leads_over(const char *words, ReasonCode code) {
+        if (words[strlen(words) - 1] == '?')
+                return " Its last words: ";
+
+        switch (code) {
+
+        case REASON_SIGNAL:
+        case REASON_CORE_DUMP:
+        case REASON_OOM:
+        case REASON_LOST:
+                return "; its last words: ";
+
+        default:
+                return ": ";
+        }
+}
+
+static char *
+cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const char *detail) {
+        _cleanup_free_ char *words = NULL;
+
+        switch (code) {
+
+        case REASON_EXEC_FAILED:
+        case REASON_BINARY_MISSING:
+        case REASON_RESOURCES:
+        case REASON_PORT_IN_USE:
+        case REASON_DENIED:
+                return start_words(cause, detail);
+
+        default:
+                words = end_words(spec, cause, code);
+                return words && detail
+                               ? format_text("%s%s%s", words, leads_over(words, code), detail)
+                               : TAKE_PTR(words);
         }
 }
 
@@ -131,8 +183,7 @@ char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detai
         switch (lifecycle_reason_code(l)) {
 
         case REASON_NONE:
-                return l->exited ? cause_words(spec, &l->cause, REASON_EXIT_CODE, NULL)
-                                 : strdup("");
+                return l->exited ? end_words(spec, &l->cause, REASON_EXIT_CODE) : strdup("");
 
         case REASON_REQUESTED:
                 return strdup("stopped on request");

@@ -14,7 +14,8 @@
 /*
  * A new string, "" where there is nothing to say, NULL where memory is out. detail is what only
  * others know, or NULL. With REASON_DEPENDENCY (waiting, or Failed) it is the name of the
- * dependency, with REASON_MODE the name of the mode in force; else it is about a start that failed
- * (who holds the port, which places were tried), in place of the errno.
+ * dependency, with REASON_MODE the name of the mode in force; of a start that failed it says why
+ * (who holds the port, which places were tried), in place of the errno; of an end it goes on after
+ * it (its last words).
  */
 char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detail);
