@@ -34,9 +34,8 @@ static void texts_done(Texts *texts) {
         strv_free(texts->headers);
 }
 
-/* Of the probe that is under way. */
-static const ProbeSpec *probe_spec(const Sidecar *s) {
-        return s->probes_liveness ? &s->running->liveness.probe : &s->running->readiness;
+static const ProbeSpec *probe_spec(const Sidecar *s, bool is_liveness) {
+        return is_liveness ? &s->running->liveness.probe : &s->running->readiness;
 }
 
 static void on_probe(const ProbeResult *result, void *userdata) {
@@ -45,7 +44,8 @@ static void on_probe(const ProbeResult *result, void *userdata) {
 
         s->probe = probe_free(s->probe);
         if (result->alive && result->path_index >= 0 && !*alive_path)
-                (void) free_and_strdup(alive_path, probe_spec(s)->paths[result->path_index]);
+                (void) free_and_strdup(
+                        alive_path, probe_spec(s, s->probes_liveness)->paths[result->path_index]);
 
         if (!result->alive)
                 (void) free_and_strdup(&s->probe_error, result->error);
@@ -74,8 +74,9 @@ static int expand_all(char ***ret, char *const *texts, const TemplateValues *val
         return 0;
 }
 
-static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec) {
-        char *only[] = { s->alive_paths[s->probes_liveness], NULL };
+static int fill_in(Texts *texts, const Sidecar *s, bool is_liveness) {
+        const ProbeSpec *spec = probe_spec(s, is_liveness);
+        char *only[] = { s->alive_paths[is_liveness], NULL };
         TemplateValues values = { .spec = s->running, .ports = s->ports };
         int r;
 
@@ -103,8 +104,18 @@ static uint16_t probe_port(const Sidecar *s, const ProbeSpec *spec) {
         return spec->port_number;
 }
 
-static int start_probe(Sidecar *s, uint64_t deadline) {
-        const ProbeSpec *spec = probe_spec(s);
+/* What a probe asks, and until when. */
+typedef struct Question {
+        bool is_liveness;
+        uint64_t deadline_usec; /* CLOCK_MONOTONIC */
+} Question;
+
+static int start_probe(const Sidecar *s,
+                       const Question *question,
+                       probe_handler_t handler,
+                       void *userdata,
+                       Probe **ret) {
+        const ProbeSpec *spec = probe_spec(s, question->is_liveness);
         _cleanup_(texts_done) Texts texts = { 0 };
         ProbeTarget target = {
                 .kind = spec->kind,
@@ -112,27 +123,46 @@ static int start_probe(Sidecar *s, uint64_t deadline) {
                 .alive = spec->alive,
                 .n_alive = spec->n_alive,
                 .timeout_usec = spec->timeout_usec,
-                .deadline_usec = deadline,
+                .deadline_usec = question->deadline_usec,
         };
         int r;
 
-        r = fill_in(&texts, s, spec);
+        r = fill_in(&texts, s, question->is_liveness);
         if (r < 0)
                 return r;
 
         target.paths = texts.paths;
         target.headers = texts.headers;
-        return probe_start(&s->probe, s->supervisor->prober, &target, on_probe, s);
+        return probe_start(ret, s->supervisor->prober, &target, handler, userdata);
 }
 
 void sidecar_probe(Sidecar *s, const Step *step) {
+        const Question question = { step->is_liveness, step->until };
         int r;
 
         s->probes_liveness = step->is_liveness;
         lifecycle_did_probe(&s->life);
-        r = start_probe(s, step->until);
+        r = start_probe(s, &question, on_probe, s, &s->probe);
         if (r < 0) {
                 (void) log_warning_errno(r, "[%s] cannot be probed", sidecar_name(s));
                 lifecycle_on_probe(&s->life, false, clock_monotonic_usec());
         }
+}
+
+static bool is_question(const ProbeSpec *spec) {
+        return spec->kind == PROBE_HTTP || spec->kind == PROBE_TCP;
+}
+
+bool sidecar_can_be_asked(const Sidecar *s) {
+        return is_question(&s->running->readiness) || is_question(&s->running->liveness.probe);
+}
+
+int sidecar_ask_health(const Sidecar *s,
+                       uint64_t deadline_usec,
+                       probe_handler_t handler,
+                       void *userdata,
+                       Probe **ret) {
+        const Question question = { is_question(&s->running->liveness.probe), deadline_usec };
+
+        return start_probe(s, &question, handler, userdata, ret);
 }

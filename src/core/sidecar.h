@@ -179,6 +179,17 @@ void sidecar_note_end(Sidecar *sidecar);
 /* Does STEP_PROBE (core/sidecar-probe.c): the answer becomes a fact, and converges. */
 void sidecar_probe(Sidecar *sidecar, const Step *step);
 
+/*
+ * Asks what its liveness, or else its readiness, asks; the answer is no fact, and is the handler's
+ * alone. *ret is the caller's. Only of one that runs and can be asked.
+ */
+bool sidecar_can_be_asked(const Sidecar *sidecar);
+int sidecar_ask_health(const Sidecar *sidecar,
+                       uint64_t deadline_usec,
+                       probe_handler_t handler,
+                       void *userdata,
+                       Probe **ret);
+
 /* What {runtimeDir} and {stateDir} stand for; new strings, the folders may not exist. */
 char *sidecar_runtime_dir(const Sidecar *sidecar);
 char *sidecar_state_dir(const Sidecar *sidecar);

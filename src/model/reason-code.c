@@ -93,7 +93,7 @@ const ReasonCodeWords reason_codes[_REASON_CODE_MAX] = {
         [REASON_RESOURCES] = {
                 "resources",
                 "the machine lacks something for a start, such as memory or processes",
-                "free what the reason says is short",
+                "what the reason names: memory, processes, disk space, or a moment of patience",
         },
         [REASON_LOST] = {
                 "lost",
