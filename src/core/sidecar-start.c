@@ -17,6 +17,7 @@
 #include "core/records.h"
 #include "core/sidecar.h"
 #include "core/supervisor.h"
+#include "core/tmpdirs.h"
 #include "io/ports.h"
 #include "io/program-file.h"
 #include "model/program.h"
@@ -377,6 +378,8 @@ int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
                 r = find_working_directory(&launch);
         if (r >= 0)
                 r = environment_make(&launch.env, s, &launch.values);
+        if (r >= 0)
+                r = tmpdirs_set(s, &launch.env);
         if (r >= 0)
                 r = spawn(&launch);
         if (r >= 0 || r == -ECANCELED)

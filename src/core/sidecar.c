@@ -17,6 +17,7 @@
 #include "core/records.h"
 #include "core/sidecar.h"
 #include "core/supervisor.h"
+#include "core/tmpdirs.h"
 #include "model/reason.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
@@ -360,6 +361,7 @@ static void on_emptied(void *userdata) {
         s->unkillable_was_told = false;
         sidecar_note_end(s);
         lifecycle_on_empty(&s->life);
+        tmpdirs_sweep(s->supervisor->tmpdirs);
         sidecar_converge(s);
         CRASHPOINT("empty-noted");
 }

@@ -20,6 +20,7 @@
 #include "io/probe.h"
 
 typedef struct Records Records;
+typedef struct TmpDirs TmpDirs;
 
 /* Every call comes in the middle of a turn: to look and note, and to change nothing in core. */
 typedef struct SupervisorObserver {
@@ -58,6 +59,7 @@ struct Supervisor {
         Hold **holds; /* in the order in which they came */
         size_t n_holds;
         Records *records;
+        TmpDirs *tmpdirs;
 
         bool is_safe_mode; /* adopt, answer, stop; start nothing (contract D2) */
         bool shutting_down;
