@@ -9,6 +9,7 @@
  * exec that failed.
  */
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,12 +20,16 @@
 #include "model/last-words.h"
 #include "model/port-in-words.h"
 #include "model/template.h"
+#include "util/duration.h"
 #include "util/strv.h"
 #include "util/utf8.h"
 
 /* By which a shell, and env(1), say that they could not execute what they were told to. */
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND 127
+
+#define LAST_WORDS_ARE "its last words: "
+#define LAST_LINE_IS "the last that it wrote: "
 
 void evidence_clear(Evidence *evidence) {
         free(evidence->detail);
@@ -121,8 +126,8 @@ static char *find_fault_of_program(const Sidecar *s) {
                                                       : program_file_explain(s->program, env);
 }
 
-/* The parts that are there, each behind what leads over to it. */
-static char *tell(const char *words, const char *holder, const char *fault) {
+/* The parts that are there, each behind what leads over to it; words are led in by `before`. */
+static char *tell(const char *before, const char *words, const char *holder, const char *fault) {
         char *text = NULL;
         size_t n_bytes;
         FILE *stream;
@@ -133,7 +138,8 @@ static char *tell(const char *words, const char *holder, const char *fault) {
         if (!stream)
                 return NULL;
 
-        (void) fputs(words ? words : "", stream);
+        if (words)
+                (void) fprintf(stream, "%s%s", before, words);
         if (words && holder)
                 (void) fprintf(stream, " (%s)", holder);
         if (fault)
@@ -142,14 +148,26 @@ static char *tell(const char *words, const char *holder, const char *fault) {
         return text;
 }
 
+/*
+ * A shell or env(1) says so; or the kernel, which kills what turns out to be damaged when there is
+ * no way back from exec: it then has not said a word.
+ */
+static bool looks_like_failed_exec(const Cause *cause, const char *words) {
+        bool is_killed_at_once = !words && cause->uptime_usec < USEC_PER_SEC &&
+                                 (cause->signal == SIGSEGV || cause->signal == SIGKILL);
+
+        return cause->exit_code == EXIT_NOT_EXECUTABLE || cause->exit_code == EXIT_NOT_FOUND ||
+               is_killed_at_once;
+}
+
 static char *explain_end(Sidecar *s, const Cause *cause) {
         const char *words = s->evidence.last_words;
         _cleanup_free_ char *holder = words ? find_port_holder(s, words) : NULL, *fault = NULL;
 
-        if (cause->exit_code == EXIT_NOT_EXECUTABLE || cause->exit_code == EXIT_NOT_FOUND)
+        if (looks_like_failed_exec(cause, words))
                 fault = find_fault_of_program(s);
 
-        return tell(words, holder, fault);
+        return tell(cause->exit_code >= 0 ? "" : LAST_WORDS_ARE, words, holder, fault);
 }
 
 /* It is there and does not answer: the probe knows more of that than its output. */
@@ -158,13 +176,11 @@ static char *explain_silence(Sidecar *s) {
         _cleanup_free_ char *holder = words ? find_port_holder(s, words) : NULL, *said = NULL;
         char *text = NULL;
 
-        said = tell(words, holder, NULL);
-        if (!s->probe_error)
-                return TAKE_PTR(said);
-        if (!said)
-                return strdup(s->probe_error);
+        said = tell(LAST_LINE_IS, words, holder, NULL);
+        if (!s->probe_error || !said)
+                return s->probe_error ? strdup(s->probe_error) : TAKE_PTR(said);
 
-        return asprintf(&text, "%s; its last words: %s", s->probe_error, said) < 0 ? NULL : text;
+        return asprintf(&text, "%s; %s", s->probe_error, said) < 0 ? NULL : text;
 }
 
 /* Somebody writes it just now; what is merely short says so in the words of strerror(3). */

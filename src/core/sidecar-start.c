@@ -247,7 +247,7 @@ static char *say_tried(const char *program, char *const *tried) {
         STRV_FOREACH (path, triples) {
                 _cleanup_free_ char *valid = utf8_make_valid(*path, strlen(*path));
 
-                (void) fprintf(stream, "%s %s", path == triples ? "; built for others is" : ",",
+                (void) fprintf(stream, "%s %s", path == triples ? "; for other machines there is" : ",",
                                valid ? valid : "");
         }
         (void) fclose(stream);

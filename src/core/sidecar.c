@@ -70,6 +70,9 @@ char *sidecar_reason(const Sidecar *s) {
                 detail = s->waits_for;
         if (lifecycle_reason_code(&s->life) == REASON_MODE)
                 detail = s->app->mode;
+        /* While it is only told, and not ended for it. */
+        if (lifecycle_reason_code(&s->life) == REASON_UNHEALTHY && !detail)
+                detail = s->probe_error;
 
         return reason_text(s->running ? s->running : s->spec, &s->life, detail);
 }

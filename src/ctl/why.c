@@ -167,8 +167,8 @@ static int print_next(const Why *why) {
         return print_field("Next", text);
 }
 
-/* "2026-11-22 11:00:34, ready after 1.2 s, lived 3 min: killed by SIGKILL after 3 min" */
-static int print_generation(const Generation *generation, const char *label) {
+/* "started 2026-11-22 11:00:34, ready after 1.2 s: killed by SIGKILL after 3 min" */
+static int print_generation(const Generation *generation, const char *label, const char *reason) {
         char time[TEXT_TIME_MAX], after[DURATION_TEXT_MAX];
         _cleanup_free_ char *ready = NULL, *text = NULL;
 
@@ -178,9 +178,10 @@ static int print_generation(const Generation *generation, const char *label) {
                 return -ENOMEM;
         if (asprintf(&text, "started %s%s: %s", text_of_time(time, generation->started_at),
                      ready ? ready : "",
-                     generation->ended_at == 0 ? "it is this one"
-                     : *generation->reason     ? generation->reason
-                                               : "ended") < 0)
+                     generation->ended_at == 0           ? "it is this one"
+                     : streq(generation->reason, reason) ? "ended as said above"
+                     : *generation->reason               ? generation->reason
+                                                         : "ended") < 0)
                 return -ENOMEM;
 
         return print_field(label, text);
@@ -196,7 +197,8 @@ static int print_why(const Screen *screen, const Target *sidecar, const Why *why
         if (r >= 0)
                 r = print_field("Would help", why->unblocked_by);
         for (size_t i = 0; r >= 0 && i < why->n_generations; i++)
-                r = print_generation(&why->generations[i], i == 0 ? "Starts" : "before");
+                r = print_generation(&why->generations[i], i == 0 ? "Starts" : "before",
+                                     why->reason);
 
         return r;
 }

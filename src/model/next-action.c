@@ -7,6 +7,7 @@
  * that of the next step of the lifecycle.
  */
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,7 +104,13 @@ char *next_action_text(const Lifecycle *l, const char *waits_for, uint64_t now, 
         return text_of(l, waits_for);
 }
 
-const char *next_action_remedy(const Lifecycle *l) {
+/* Signals that the kernel sends for what a program did itself; it dumps core if that is allowed. */
+static bool is_crash(int signal) {
+        return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
+               signal == SIGABRT || signal == SIGTRAP || signal == SIGSYS;
+}
+
+const char *next_action_remedy(const Lifecycle *l, bool port_is_held) {
         ReasonCode code = lifecycle_reason_code(l);
 
         if (code == REASON_CRASH_LOOP)
@@ -111,6 +118,10 @@ const char *next_action_remedy(const Lifecycle *l) {
         if (code == REASON_EXIT_CODE && l->cause.before_ready &&
             restart_spec_is_success(&l->spec->restart, l->cause.exit_code))
                 return REMEDY_FOR_DAEMONS;
+        if (code == REASON_EXIT_CODE && port_is_held)
+                code = REASON_PORT_IN_USE;
+        if (code == REASON_SIGNAL && is_crash(l->cause.signal))
+                code = REASON_CORE_DUMP;
 
         return reason_codes[code].remedy;
 }

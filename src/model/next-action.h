@@ -17,5 +17,8 @@
  */
 char *next_action_text(const Lifecycle *l, const char *waits_for, uint64_t now, uint64_t *ret_at);
 
-/* What would change it for the better; "" where nothing has to. From the table of ReasonCodes. */
-const char *next_action_remedy(const Lifecycle *l);
+/*
+ * What would change it for the better, from the table of ReasonCodes; "" where nothing has to.
+ * port_is_held: it ended because somebody has a port that it wants.
+ */
+const char *next_action_remedy(const Lifecycle *l, bool port_is_held);

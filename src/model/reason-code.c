@@ -9,7 +9,7 @@
 
 #include "model/reason-code.h"
 
-#define SEE_LOGS "remove what its last words tell of; \"sidecarctl logs\" has all that it wrote"
+#define SEE_LOGS "remove the cause: \"sidecarctl logs\" has all that it wrote about it"
 
 /* clang-format off */
 const ReasonCodeWords reason_codes[_REASON_CODE_MAX] = {
@@ -31,7 +31,7 @@ const ReasonCodeWords reason_codes[_REASON_CODE_MAX] = {
         [REASON_SIGNAL] = {
                 "signal",
                 "a signal that did not come from sidecard ended the program",
-                "find out who sent the signal: the kernel, its own programs, or a person",
+                "find out who sent it: a person, a program, or the kernel, if memory was short",
         },
         [REASON_CORE_DUMP] = {
                 "core-dump",
@@ -41,7 +41,7 @@ const ReasonCodeWords reason_codes[_REASON_CODE_MAX] = {
         [REASON_EXEC_FAILED] = {
                 "exec-failed",
                 "the program is there and cannot be executed",
-                "repair what the reason names",
+                "do what the reason says",
         },
         [REASON_BINARY_MISSING] = {
                 "binary-missing",
@@ -62,7 +62,7 @@ const ReasonCodeWords reason_codes[_REASON_CODE_MAX] = {
         [REASON_DEPENDENCY] = {
                 "dependency",
                 "another sidecar that it depends on is not there yet, or has failed",
-                "whatever helps the other one: ask \"sidecarctl why\" of it",
+                "whatever helps the other one: \"sidecarctl why\" tells of that too",
         },
         [REASON_PORT_IN_USE] = {
                 "port-in-use",

@@ -108,7 +108,7 @@ static char *end_words(const SidecarSpec *spec, const Cause *cause, ReasonCode c
         }
 }
 
-/* Of an exit code its last words are the cause; of other ends they are what came before. */
+/* Of an exit code its last words are the cause; of other ends the detail says what they are. */
 static const char *leads_over(const char *words, ReasonCode code) {
         if (words[strlen(words) - 1] == '?')
                 return " Its last words: ";
@@ -119,7 +119,7 @@ static const char *leads_over(const char *words, ReasonCode code) {
         case REASON_CORE_DUMP:
         case REASON_OOM:
         case REASON_LOST:
-                return "; its last words: ";
+                return "; ";
 
         default:
                 return ": ";
@@ -170,6 +170,13 @@ static char *failure_text(const SidecarSpec *spec, const Lifecycle *l, const cha
         return is_retried ? format_text("%s, it is tried again", words) : TAKE_PTR(words);
 }
 
+/* Running, and not well. */
+static char *sick_text(const Lifecycle *l, const char *detail) {
+        _cleanup_free_ char *words = misses_words(l->n_misses);
+
+        return words && detail ? format_text("%s: %s", words, detail) : TAKE_PTR(words);
+}
+
 /* Waiting, or Failed; who it is about others know. */
 static char *dependency_text(const Lifecycle *l, const char *name) {
         if (!l->failed)
@@ -203,7 +210,7 @@ char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detai
 
         case REASON_UNHEALTHY:
                 return l->failed || l->backoff ? failure_text(spec, l, detail)
-                                               : misses_words(l->n_misses);
+                                               : sick_text(l, detail);
 
         default:
                 return failure_text(spec, l, detail);

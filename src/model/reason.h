@@ -16,6 +16,6 @@
  * others know, or NULL. With REASON_DEPENDENCY (waiting, or Failed) it is the name of the
  * dependency, with REASON_MODE the name of the mode in force; of a start that failed it says why
  * (who holds the port, which places were tried), in place of the errno; of an end it goes on after
- * it (its last words).
+ * it (its last words, what the last health check got).
  */
 char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detail);

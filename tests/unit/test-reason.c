@@ -56,7 +56,8 @@ START_TEST(last_words_are_the_cause_of_an_exit_and_what_came_before_a_death) {
                            "use");
 
         live_and_end(USEC_PER_SEC, CLD_KILLED, SIGKILL);
-        assert_reason_with("listening", "killed by SIGKILL after 1.0 s; its last words: listening");
+        assert_reason_with("its last words: listening",
+                           "killed by SIGKILL after 1.0 s; its last words: listening");
 
         go(FAR_PROBING);
         (void) end_main(CLD_EXITED, 0);
