@@ -346,6 +346,30 @@ START_TEST(of_one_without_a_probe_it_is_known_that_it_runs) {
 }
 END_TEST
 
+START_TEST(a_dump_has_the_state_of_all_and_no_value_of_an_environment) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        const char *text;
+
+        world_write_sidecars(world, "'idle': {'command': ['sleep', '1000'],"
+                                    " 'env': {'API_KEY': 'hunter2'}},"
+                                    "'web': {'command': ['no-such-program']}");
+        world_run(world);
+        (void) world_start_ready(world, "idle");
+        (void) world_start(world, "idle");
+        free(world_start_in_vain(world, "web", WORLD_ERROR "StartFailed"));
+
+        ck_assert_msg(world_call(world, WORLD_PATH, "Manager", "Dump", &error, &reply, NULL) >= 0,
+                      "Dump: %s", error.message);
+        ck_assert_int_gt(sd_bus_message_read(reply, "s", &text), 0);
+        assert_has(text, "\"AppId\":\"" WORLD_APP "\"");
+        assert_has(text, "\"Name\":\"idle\"");
+        assert_has(text, "\"ReasonCode\":\"binary-missing\"");
+        assert_has(text, "no-such-program was not found");
+        ck_assert_ptr_null(strstr(text, "hunter2"));
+}
+END_TEST
+
 TEST_MAIN_TIMEOUT("why",
                   120,
                   world_setup,
@@ -356,4 +380,5 @@ TEST_MAIN_TIMEOUT("why",
                   a_retry_to_come_is_told_with_its_time,
                   what_was_stopped_says_so_and_has_no_last_words,
                   health_is_asked_of_the_server_now,
-                  of_one_without_a_probe_it_is_known_that_it_runs)
+                  of_one_without_a_probe_it_is_known_that_it_runs,
+                  a_dump_has_the_state_of_all_and_no_value_of_an_environment)
