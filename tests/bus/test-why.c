@@ -147,9 +147,26 @@ START_TEST(the_line_that_says_why_is_in_the_reason) {
 }
 END_TEST
 
-/* Answers its port. */
-static uint16_t listen_somewhere(int fd) {
+START_TEST(its_secret_is_in_no_last_words) {
+        _cleanup_(why_done) Why why = { 0 };
+
+        world_write_sidecars(world, "'web': {'command': ['/bin/sh', '-c', 'echo fatal: bad key"
+                                    " $KEY. >&2; exit 3'], 'token': true, 'env': {'KEY':"
+                                    " '{token}'}, 'restart': 'no'}");
+        world_run(world);
+        (void) world_start(world, "web");
+        (void) world_next(world, "web", "Failed/failed");
+
+        why = explain("web");
+        ck_assert_str_eq(why.last_words, "fatal: bad key ***.");
+        assert_has(why.reason, ": fatal: bad key ***.");
+}
+END_TEST
+
+/* Answers its port, which is any free one where port is 0. */
+static uint16_t listen_on(int fd, uint16_t port) {
         struct sockaddr_in address = { .sin_family = AF_INET,
+                                       .sin_port = htons(port),
                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         socklen_t size = sizeof(address);
 
@@ -162,7 +179,7 @@ static uint16_t listen_somewhere(int fd) {
 
 START_TEST(whoever_has_the_port_of_its_last_words_is_named) {
         _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        uint16_t port = listen_somewhere(fd);
+        uint16_t port = listen_on(fd, 0);
         _cleanup_(why_done) Why why = { 0 };
         _cleanup_free_ char *fact = NULL;
         char held[128], number[16];
@@ -333,6 +350,37 @@ START_TEST(health_is_asked_of_the_server_now) {
 }
 END_TEST
 
+START_TEST(r3_the_health_of_a_stranger_on_its_port_is_not_its_own) {
+        _cleanup_(health_done) Health before = { 0 }, taken = { 0 };
+        _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        _cleanup_free_ char *fact = NULL;
+        uint16_t port;
+        char held[128];
+
+        world_write_sidecars(world, "'web': {'command': ['sleep', '1000'], 'port': 'auto',"
+                                    " 'readiness': {'notify': true}, 'liveness': {'tcp': {}},"
+                                    " 'startTimeout': '1m'}");
+        world_run(world);
+        (void) world_start(world, "web");
+        (void) world_next(world, "web", "Starting/probing");
+        before = check_health("web");
+        ck_assert(!before.healthy);
+        assert_has(before.error, "nothing listens on");
+
+        port = listen_on(fd, world_get_port(world, "web", "http"));
+        taken = check_health("web");
+        ck_assert(!taken.healthy);
+        (void) snprintf(held, sizeof(held), "port %u is held by test-why, pid %d", port,
+                        (int) getpid());
+        ck_assert_str_eq(taken.error, held);
+
+        /* To ask is no fact. */
+        fact = world_fact(world, "web", "holder");
+        ck_assert_ptr_null(fact);
+        ck_assert_str_eq(world_state(world, "web"), "Starting/probing");
+}
+END_TEST
+
 START_TEST(of_one_without_a_probe_it_is_known_that_it_runs) {
         _cleanup_(health_done) Health health = { 0 };
 
@@ -375,10 +423,12 @@ TEST_MAIN_TIMEOUT("why",
                   world_setup,
                   world_teardown,
                   the_line_that_says_why_is_in_the_reason,
+                  its_secret_is_in_no_last_words,
                   whoever_has_the_port_of_its_last_words_is_named,
                   the_last_three_starts_outlive_a_brain,
                   a_retry_to_come_is_told_with_its_time,
                   what_was_stopped_says_so_and_has_no_last_words,
                   health_is_asked_of_the_server_now,
+                  r3_the_health_of_a_stranger_on_its_port_is_not_its_own,
                   of_one_without_a_probe_it_is_known_that_it_runs,
                   a_dump_has_the_state_of_all_and_no_value_of_an_environment)
