@@ -14,6 +14,7 @@
 #include "core/goals.h"
 #include "core/past.h"
 #include "core/records.h"
+#include "core/tmpdirs.h"
 #include "io/ledger-file.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
@@ -292,6 +293,7 @@ int supervisor_adopt(Supervisor *supervisor) {
         n = resume_all(supervisor);
         CRASHPOINT("adopt-resumed");
         keeper_client_end_unclaimed(supervisor->keeper);
+        tmpdirs_sweep(supervisor->tmpdirs);
         if (!keeper_client_is_first(supervisor->keeper))
                 tell(supervisor, n);
         if (supervisor->shutdown_until != 0)

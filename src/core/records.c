@@ -204,8 +204,7 @@ static int list_ports(const Sidecar *s, char ***ret) {
 /* The manifests that it speaks of are written first. */
 static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
         Records *records = s->supervisor->records;
-
-        return (SidecarRecord){
+        SidecarRecord record = {
                 .slot = tree_slot(s->tree),
                 .app = s->app->id,
                 .name = s->spec->name,
@@ -216,6 +215,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .ignores_dependencies = s->ignores_dependencies,
                 .waits_for = s->waits_for,
                 .evidence = s->evidence,
+                .program = s->program,
                 .readiness_path = s->alive_paths[0],
                 .liveness_path = s->alive_paths[1],
                 .main_pid = s->main_pid,
@@ -230,6 +230,9 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .ready_at_usec = s->ready_at_usec,
                 .retry_at_usec = s->retry_at_usec,
         };
+
+        memcpy(record.generations, s->generations, sizeof(record.generations));
+        return record;
 }
 
 void record_sidecar(Sidecar *s) {
