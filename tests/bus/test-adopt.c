@@ -526,7 +526,8 @@ START_TEST(d2_what_has_lost_its_manifest_is_adopted_too) {
         world_run(world);
         (void) world_start_ready(world, "one");
 
-        ck_assert_int_gt(asprintf(&path, "%s/data/sidecard/apps/" WORLD_APP ".json", world->dir), 0);
+        ck_assert_int_gt(asprintf(&path, "%s/data/sidecard/apps/" WORLD_APP ".json", world->dir),
+                         0);
         ck_assert_int_ge(unlink(path), 0);
         ck_assert_int_ge(symlink("/dev/null", path), 0);
         reload();
