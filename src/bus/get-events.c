@@ -54,11 +54,12 @@ static bool matches(const EventQuery *query, const Event *event) {
 }
 
 static int append_exit(sd_bus_message *reply, const EventExit *exit) {
-        return sd_bus_message_append(
-                reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "exit-code", "i", exit->exit_code,
-                "signal", "i", exit->signal, "core-dumped", "b", exit->core_dumped, "oom", "b",
-                false, "uptime-usec", "t", exit->uptime_usec, "will-retry", "b", exit->will_retry,
-                "retry-at", "t", exit->retry_at_usec, "attempt", "u", exit->attempt);
+        return sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "exit-code", "i",
+                                     exit->exit_code, "signal", "i", exit->signal, "core-dumped",
+                                     "b", exit->core_dumped, "oom", "b", exit->is_oom,
+                                     "uptime-usec", "t", exit->uptime_usec, "will-retry", "b",
+                                     exit->will_retry, "retry-at", "t", exit->retry_at_usec,
+                                     "attempt", "u", exit->attempt);
 }
 
 static int append_status(sd_bus_message *reply, const Event *event) {

@@ -6,6 +6,7 @@
  * The one object at /org/sidecard/Sidecars1: finding, listing, reading manifests again.
  */
 
+#include "bus/dump.h"
 #include "bus/error.h"
 #include "bus/get-events.h"
 #include "bus/hold-methods.h"
@@ -197,7 +198,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_ARGS("s", app_id), SD_BUS_NO_RESULT, method_release, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetEvents", SD_BUS_ARGS("t", after, "a{sv}", options), SD_BUS_RESULT("aa{sv}", events, "t", last), method_get_events, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_RESULT("aa{sv}", problems), method_reload, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Dump", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", state), method_not_supported, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Dump", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", state), method_dump, UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("HoldReleased", SD_BUS_ARGS("s", app_id, "s", reason), 0),
 

@@ -10,7 +10,9 @@
 #include <signal.h>
 
 #include "bus/app-methods.h"
+#include "bus/check-health.h"
 #include "bus/error.h"
+#include "bus/explain.h"
 #include "bus/get-log.h"
 #include "bus/options.h"
 #include "bus/path.h"
@@ -271,13 +273,13 @@ static const sd_bus_vtable sidecar_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Restart", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("t", generation), method_restart, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", whom, "i", signal), SD_BUS_NO_RESULT, method_kill, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Wait", SD_BUS_ARGS("s", condition, "t", generation, "t", timeout_usec), SD_BUS_RESULT("s", status, "a{sv}", details), method_wait, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("CheckHealth", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{sv}", details), method_not_supported, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("CheckHealth", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{sv}", details), method_check_health, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetProcesses", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(us)", processes), method_get_processes, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetLog", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(tttss)", lines, "t", next, "t", lost), method_get_log, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenLog", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", fd), method_not_supported, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("WriteStdin", SD_BUS_ARGS("t", generation, "ay", data, "b", close), SD_BUS_NO_RESULT, method_not_supported, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetEndpoint", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", endpoint), method_get_endpoint, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("Explain", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", why), method_not_supported, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Explain", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", why), method_explain, UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("StatusChanged",
                                 SD_BUS_ARGS("t", seq, "s", status, "s", sub_state, "s", reason_code,

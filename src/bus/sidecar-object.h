@@ -68,5 +68,8 @@ int sidecar_append_details(sd_bus_message *reply, const Sidecar *sidecar);
 /* Answers a Wait that can no longer come true, with the reason. Positive, or an error. */
 int sidecar_reply_impossible(sd_bus_message *call, const Sidecar *sidecar, WaitVerdict verdict);
 
+/* Appends a{sv}: the facts of its reason (contract section 2). */
+int sidecar_append_facts(sd_bus_message *reply, const Sidecar *sidecar);
+
 /* Appends a{sq}: named ports in force. */
 int sidecar_append_ports(sd_bus_message *reply, const Sidecar *sidecar);

@@ -338,7 +338,7 @@ static int append_tried(sd_bus_message *reply, const Sidecar *s) {
         return sd_bus_message_append_strv(reply, s->evidence.tried);
 }
 
-static int append_facts(sd_bus_message *reply, const Sidecar *s) {
+int sidecar_append_facts(sd_bus_message *reply, const Sidecar *s) {
         const Cause *cause = &s->life.cause;
         bool applies = s->life.failed || s->life.backoff;
         int r;
@@ -356,6 +356,8 @@ static int append_facts(sd_bus_message *reply, const Sidecar *s) {
                 r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "port", "q", s->evidence.port,
                                           "pid", "u", (uint32_t) s->evidence.holder_pid, "holder",
                                           "s", s->evidence.holder ? s->evidence.holder : "");
+        if (r >= 0 && applies && cause->oom_limit != 0)
+                r = sd_bus_message_append(reply, "{sv}", "limit", "t", cause->oom_limit);
         if (r >= 0 && applies && s->evidence.tried)
                 r = append_entry(reply, "tried", "as", append_tried, s);
 
@@ -380,7 +382,7 @@ int sidecar_append_details(sd_bus_message *reply, const Sidecar *s) {
                 { "generation", "t", append_generation },
                 { "url", "s", append_endpoint },
                 { "ports", "a{sq}", sidecar_append_ports },
-                { "facts", "a{sv}", append_facts },
+                { "facts", "a{sv}", sidecar_append_facts },
                 { "path", "o", append_path },
         };
         int r;

@@ -16,6 +16,7 @@ static Waiter *waiter_free(Waiter *waiter) {
         sd_event_source_disable_unref(waiter->timer);
         sd_bus_message_unref(waiter->call);
         strv_free(waiter->names);
+        probe_free(waiter->probe);
         free(waiter);
         return NULL;
 }
@@ -26,6 +27,11 @@ static void unlink_waiter(Waiter *waiter) {
                         *link = waiter->next;
                         return;
                 }
+}
+
+void waiter_end(Waiter *waiter) {
+        unlink_waiter(waiter);
+        waiter_free(waiter);
 }
 
 /* True: it has answered and is gone. */
@@ -40,8 +46,7 @@ static bool try_answer(Waiter *waiter, bool is_late) {
         if (r < 0)
                 (void) sd_bus_reply_method_errno(waiter->call, r, NULL);
 
-        unlink_waiter(waiter);
-        waiter_free(waiter);
+        waiter_end(waiter);
         return true;
 }
 
@@ -100,8 +105,7 @@ int waiter_new(Server *server,
         if (r >= 0)
                 return 1;
 
-        unlink_waiter(waiter);
-        waiter_free(waiter);
+        waiter_end(waiter);
         return r;
 }
 

@@ -31,6 +31,7 @@ struct Waiter {
         WaitCondition condition;
         uint64_t generation;
         char **names; /* of sidecars, of an App */
+        Probe *probe; /* of CheckHealth */
 };
 
 /*
@@ -46,6 +47,9 @@ int waiter_new(Server *server,
 
 /* Something about the subject has changed: asks each of its waiters whether it can answer. */
 void waiters_wake(Server *server, const void *subject);
+
+/* It has answered by other means than its `answer`. */
+void waiter_end(Waiter *waiter);
 
 /* The subject is about to go: all that wait for it are answered. */
 void waiters_dismiss(Server *server, const void *subject);

@@ -97,6 +97,9 @@ static int add_notify(char ***env, const Sidecar *s) {
         char usec[32];
         int r;
 
+        /* Of a generation that is over it is closed. */
+        if (!s->notify)
+                return 0;
         r = strv_env_set(env, "NOTIFY_SOCKET", notify_socket_path(s->notify));
         if (r < 0 || s->running->watchdog_usec == 0)
                 return r;

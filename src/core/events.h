@@ -37,6 +37,7 @@ typedef struct EventExit {
         int exit_code; /* -1: none */
         int signal;    /* 0: none */
         bool core_dumped;
+        bool is_oom;
         bool will_retry;
         uint64_t uptime_usec;
         uint64_t retry_at_usec; /* CLOCK_REALTIME; 0: not */

@@ -131,7 +131,10 @@ static bool is_sane(const SidecarRecord *record) {
                (unsigned) life->sub_state < _SUB_STATE_MAX &&
                (unsigned) life->stop_code < _REASON_CODE_MAX &&
                (unsigned) life->cause.code < _REASON_CODE_MAX &&
-               (unsigned) life->cause.last < _REASON_CODE_MAX;
+               (unsigned) life->cause.last < _REASON_CODE_MAX &&
+               (unsigned) record->generations[0].reason_code < _REASON_CODE_MAX &&
+               (unsigned) record->generations[1].reason_code < _REASON_CODE_MAX &&
+               (unsigned) record->generations[2].reason_code < _REASON_CODE_MAX;
 }
 
 static void drop_sidecar(Past *past, uint32_t slot) {

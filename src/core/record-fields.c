@@ -43,6 +43,19 @@ static const RecordField evidence_fields[] = {
         RECORD_FIELD(3, Evidence, port, FIELD_U16),
         RECORD_FIELD(4, Evidence, holder_pid, FIELD_INT),
         RECORD_FIELD(5, Evidence, holder, FIELD_STRING),
+        RECORD_FIELD(10, Evidence, last_words, FIELD_STRING),
+        RECORD_END,
+};
+
+static const RecordField generation_fields[] = {
+        RECORD_FIELD(1, Generation, number, FIELD_U64),
+        RECORD_FIELD(2, Generation, started_at_usec, FIELD_U64),
+        RECORD_FIELD(3, Generation, ready_at_usec, FIELD_U64),
+        RECORD_FIELD(4, Generation, ended_at_usec, FIELD_U64),
+        RECORD_FIELD(5, Generation, reason_code, FIELD_INT),
+        RECORD_FIELD(6, Generation, reason, FIELD_STRING),
+        RECORD_FIELD(7, Generation, exit_code, FIELD_INT),
+        RECORD_FIELD(8, Generation, exit_signal, FIELD_INT),
         RECORD_END,
 };
 
@@ -70,6 +83,10 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(30, SidecarRecord, token, FIELD_STRING),
         RECORD_FIELD(31, SidecarRecord, status_text, FIELD_STRING),
         RECORD_FIELD(32, SidecarRecord, probe_error, FIELD_STRING),
+        RECORD_FIELD(40, SidecarRecord, program, FIELD_STRING),
+        RECORD_STRUCT(42, SidecarRecord, generations[0], generation_fields),
+        RECORD_STRUCT(43, SidecarRecord, generations[1], generation_fields),
+        RECORD_STRUCT(44, SidecarRecord, generations[2], generation_fields),
         RECORD_END,
 };
 
@@ -95,6 +112,7 @@ static const RecordField exit_fields[] = {
         RECORD_FIELD(5, EventExit, uptime_usec, FIELD_U64),
         RECORD_FIELD(6, EventExit, retry_at_usec, FIELD_U64),
         RECORD_FIELD(7, EventExit, attempt, FIELD_U32),
+        RECORD_FIELD(8, EventExit, is_oom, FIELD_BOOL),
         RECORD_END,
 };
 

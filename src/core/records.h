@@ -71,6 +71,8 @@ typedef struct SidecarRecord {
         bool ignores_dependencies;
         char *waits_for;
         Evidence evidence;
+        char *program;
+        Generation generations[GENERATIONS_KEPT];
         char *readiness_path;
         char *liveness_path;
         pid_t main_pid;

@@ -33,18 +33,15 @@ static int take_ports(Sidecar *s, const SidecarRecord *record, SidecarSpec *port
         return 0;
 }
 
-static int take_evidence(Evidence *evidence, const Evidence *recorded) {
-        int r;
+static int take_generations(Sidecar *s, const SidecarRecord *record) {
+        int r = 0;
 
-        r = free_and_strdup(&evidence->detail, recorded->detail);
-        if (r >= 0)
-                r = free_and_strdup(&evidence->holder, recorded->holder);
-        STRV_FOREACH (path, recorded->tried)
-                if (r >= 0)
-                        r = strv_extend(&evidence->tried, *path);
+        for (size_t i = 0; r >= 0 && i < GENERATIONS_KEPT; i++) {
+                s->generations[i] = record->generations[i];
+                s->generations[i].reason = NULL;
+                r = free_and_strdup(&s->generations[i].reason, record->generations[i].reason);
+        }
 
-        evidence->port = recorded->port;
-        evidence->holder_pid = recorded->holder_pid;
         return r;
 }
 
@@ -75,8 +72,10 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         if (r >= 0)
                 r = free_and_strdup(&s->status_text, record->status_text);
         if (r >= 0)
+                r = free_and_strdup(&s->program, record->program);
+        if (r >= 0)
                 r = free_and_strdup(&s->probe_error, record->probe_error);
-        return r;
+        return r < 0 ? r : take_generations(s, record);
 }
 
 /* Each keeps its slot, which is the key of its record, unless something else is alive there. */
@@ -111,7 +110,7 @@ int sidecar_adopt(Sidecar **ret,
         if (r >= 0)
                 r = take_facts(s, record, running);
         if (r >= 0)
-                r = take_evidence(&s->evidence, &record->evidence);
+                r = evidence_copy(&s->evidence, &record->evidence);
         if (r >= 0)
                 r = take_ports(s, record, ports_spec);
         if (r >= 0)

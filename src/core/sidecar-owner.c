@@ -10,29 +10,10 @@
  * begins to listen after that, from a socket made before, gets away with it.
  */
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/sidecar-parts.h"
 #include "util/log.h"
-#include "util/strv.h"
-
-void sidecar_note_holder(Sidecar *s, uint16_t port, const PortHolder *holder) {
-        Evidence *evidence = &s->evidence;
-        char *detail = NULL;
-
-        if (holder->pid > 0)
-                (void) asprintf(&detail, "port %u is held by %s, pid %d", port, holder->program,
-                                (int) holder->pid);
-        else
-                (void) asprintf(&detail, "port %u is held by a program of another user", port);
-
-        free(evidence->detail);
-        evidence->detail = detail;
-        evidence->port = port;
-        evidence->holder_pid = holder->pid;
-        (void) free_and_strdup(&evidence->holder, holder->program);
-}
 
 /* Its processes are listed after the listeners, or the one that was forked since is a stranger. */
 static PortOwner ask(const Sidecar *s, uint16_t port, PortHolder *ret_stranger) {
@@ -53,15 +34,9 @@ static PortOwner ask(const Sidecar *s, uint16_t port, PortHolder *ret_stranger) 
 }
 
 /* Asked twice before anybody is called a stranger: he may have left, or be a child just born. */
-PortOwner sidecar_find_port_owner(Sidecar *s, uint16_t port) {
-        PortHolder stranger = { 0 };
+PortOwner sidecar_find_port_owner(const Sidecar *s, uint16_t port, PortHolder *ret_stranger) {
         PortOwner owner;
 
-        owner = ask(s, port, &stranger);
-        if (owner == PORT_OWNER_STRANGER)
-                owner = ask(s, port, &stranger);
-        if (owner == PORT_OWNER_STRANGER)
-                sidecar_note_holder(s, port, &stranger);
-
-        return owner;
+        owner = ask(s, port, ret_stranger);
+        return owner == PORT_OWNER_STRANGER ? ask(s, port, ret_stranger) : owner;
 }

@@ -13,6 +13,9 @@
 /* Any number: for jitter. */
 uint32_t sidecar_roll(void);
 
+/* Makes ring, file and output (core/sidecar-output.c). */
+int sidecar_open_logs(Sidecar *sidecar);
+
 /* The notify socket of a generation (core/sidecar-notify.c). */
 int sidecar_open_notify(Sidecar *sidecar);
 /* Takes the descriptor over that another brain had; -1: there is none. */
@@ -31,12 +34,10 @@ void sidecar_close_notify(Sidecar *sidecar);
 void sidecar_match_lines(Sidecar *sidecar, uint64_t first);
 
 /*
- * Whose the listeners on a port of its own are (core/sidecar-owner.c). With PORT_OWNER_STRANGER
- * the evidence names him.
+ * Whose the listeners on a port of its own are (core/sidecar-owner.c). *ret_stranger is written
+ * where one of them is a stranger's.
  */
-PortOwner sidecar_find_port_owner(Sidecar *sidecar, uint16_t port);
-/* Notes who has a port that should be its own. */
-void sidecar_note_holder(Sidecar *sidecar, uint16_t port, const PortHolder *holder);
+PortOwner sidecar_find_port_owner(const Sidecar *sidecar, uint16_t port, PortHolder *ret_stranger);
 
 /* The secret of a generation (core/sidecar-token.c), if its manifest wants one. */
 int sidecar_prepare_token(Sidecar *sidecar);

@@ -19,6 +19,8 @@
 #include "util/log.h"
 #include "util/strv.h"
 
+#define NOBODY_LISTENS "nobody listens there any more"
+
 /* The texts of a target, while the probe is being started. */
 typedef struct Texts {
         char *runtime_dir;
@@ -40,9 +42,8 @@ static void texts_done(Texts *texts) {
         free(texts->unix_socket);
 }
 
-/* Of the probe that is under way. */
-static const ProbeSpec *probe_spec(const Sidecar *s) {
-        return s->probes_liveness ? &s->running->liveness.probe : &s->running->readiness;
+static const ProbeSpec *probe_spec(const Sidecar *s, bool is_liveness) {
+        return is_liveness ? &s->running->liveness.probe : &s->running->readiness;
 }
 
 static uint16_t probe_port(const Sidecar *s, const ProbeSpec *spec) {
@@ -69,7 +70,8 @@ static void note_miss(Sidecar *s, bool is_loading, const char *error) {
                 (void) free_and_strdup(&s->probe_error, error);
 
         if (s->probes_liveness && is_starved(s, now))
-                lifecycle_on_probe_dropped(&s->life, now + probe_spec(s)->interval_usec);
+                lifecycle_on_probe_dropped(&s->life,
+                                           now + probe_spec(s, s->probes_liveness)->interval_usec);
         else if (is_loading)
                 lifecycle_on_loading(&s->life, now);
         else
@@ -81,7 +83,8 @@ static void note_answer(Sidecar *s, int path_index) {
 
         s->owner_is_known[s->probes_liveness] = true;
         if (path_index >= 0 && !*alive_path)
-                (void) free_and_strdup(alive_path, probe_spec(s)->paths[path_index]);
+                (void) free_and_strdup(alive_path,
+                                       probe_spec(s, s->probes_liveness)->paths[path_index]);
 
         s->probe_error = (free(s->probe_error), NULL);
         starvation_end(&s->starvation);
@@ -89,31 +92,43 @@ static void note_answer(Sidecar *s, int path_index) {
 }
 
 /* Somebody answered: the sidecar, if nobody else listens there. */
-static PortOwner find_owner(Sidecar *s) {
-        const ProbeSpec *spec = probe_spec(s);
+static PortOwner find_owner(const Sidecar *s, bool is_liveness, PortHolder *ret_stranger) {
+        const ProbeSpec *spec = probe_spec(s, is_liveness);
 
-        if (spec->any_owner || spec->unix_socket || s->owner_is_known[s->probes_liveness])
+        if (spec->any_owner || spec->unix_socket || s->owner_is_known[is_liveness])
                 return PORT_OWNER_TREE;
 
-        return sidecar_find_port_owner(s, probe_port(s, spec));
+        return sidecar_find_port_owner(s, probe_port(s, spec), ret_stranger);
+}
+
+static void note_stranger(Sidecar *s, const PortHolder *stranger) {
+        uint16_t port = probe_port(s, probe_spec(s, s->probes_liveness));
+
+        free(s->evidence.detail);
+        s->evidence.detail = evidence_note_holder(&s->evidence, port, stranger);
+        lifecycle_on_stranger(&s->life, clock_monotonic_usec(), sidecar_roll());
 }
 
 static void judge(Sidecar *s, const ProbeResult *result) {
-        PortOwner owner = result->alive ? find_owner(s) : PORT_OWNER_NOBODY;
+        PortHolder stranger = { 0 };
+        PortOwner owner = PORT_OWNER_NOBODY;
+
+        if (result->alive)
+                owner = find_owner(s, s->probes_liveness, &stranger);
 
         if (!result->alive)
                 note_miss(s, result->is_loading, result->error);
         else if (owner == PORT_OWNER_NOBODY)
-                note_miss(s, false, "nobody listens there any more");
+                note_miss(s, false, NOBODY_LISTENS);
         else if (owner == PORT_OWNER_STRANGER)
-                lifecycle_on_stranger(&s->life, clock_monotonic_usec(), sidecar_roll());
+                note_stranger(s, &stranger);
         else
                 note_answer(s, result->path_index);
 }
 
 static void on_probe(const ProbeResult *result, void *userdata) {
         Sidecar *s = userdata;
-        uint64_t interval = probe_spec(s)->interval_usec;
+        uint64_t interval = probe_spec(s, s->probes_liveness)->interval_usec;
 
         s->probe = probe_free(s->probe);
         log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
@@ -142,8 +157,9 @@ static int expand_all(char ***ret, char *const *texts, const TemplateValues *val
         return 0;
 }
 
-static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec) {
-        char *only[] = { s->alive_paths[s->probes_liveness], NULL };
+static int fill_in(Texts *texts, const Sidecar *s, bool is_liveness) {
+        const ProbeSpec *spec = probe_spec(s, is_liveness);
+        char *only[] = { s->alive_paths[is_liveness], NULL };
         TemplateValues values = { .spec = s->running, .ports = s->ports, .token = s->token };
         int r;
 
@@ -169,8 +185,18 @@ static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec) {
         return r < 0 ? r : expand_all(&texts->headers, spec->headers, &values);
 }
 
-static int start_probe(Sidecar *s, uint64_t deadline) {
-        const ProbeSpec *spec = probe_spec(s);
+/* What a probe asks, and until when. */
+typedef struct Question {
+        bool is_liveness;
+        uint64_t deadline_usec; /* CLOCK_MONOTONIC */
+} Question;
+
+static int start_probe(const Sidecar *s,
+                       const Question *question,
+                       probe_handler_t handler,
+                       void *userdata,
+                       Probe **ret) {
+        const ProbeSpec *spec = probe_spec(s, question->is_liveness);
         _cleanup_(texts_done) Texts texts = { 0 };
         ProbeTarget target = {
                 .kind = spec->kind,
@@ -178,36 +204,37 @@ static int start_probe(Sidecar *s, uint64_t deadline) {
                 .alive = spec->alive,
                 .n_alive = spec->n_alive,
                 .timeout_usec = spec->timeout_usec,
-                .deadline_usec = deadline,
+                .deadline_usec = question->deadline_usec,
         };
         int r;
 
-        r = fill_in(&texts, s, spec);
+        r = fill_in(&texts, s, question->is_liveness);
         if (r < 0)
                 return r;
 
         target.paths = texts.paths;
         target.headers = texts.headers;
         target.unix_path = texts.unix_socket;
-        return probe_start(&s->probe, s->supervisor->prober, &target, on_probe, s);
+        return probe_start(ret, s->supervisor->prober, &target, handler, userdata);
 }
 
 /* Each path has a time of its own. */
-static uint64_t round_end(const Sidecar *s, uint64_t deadline) {
-        const ProbeSpec *spec = probe_spec(s);
+static uint64_t round_end(const Sidecar *s, const Question *question) {
+        const ProbeSpec *spec = probe_spec(s, question->is_liveness);
         uint64_t end = clock_monotonic_usec() +
                        spec->timeout_usec * (1 + (uint64_t) strv_length(spec->paths));
 
-        return end < deadline ? end : deadline;
+        return end < question->deadline_usec ? end : question->deadline_usec;
 }
 
 void sidecar_probe(Sidecar *s, const Step *step) {
+        const Question question = { step->is_liveness, step->until };
         int r;
 
         s->probes_liveness = step->is_liveness;
         lifecycle_did_probe(&s->life);
-        s->probe_until = round_end(s, step->until);
-        r = start_probe(s, step->until);
+        s->probe_until = round_end(s, &question);
+        r = start_probe(s, &question, on_probe, s, &s->probe);
         if (r < 0) {
                 (void) log_warning_errno(r, "[%s] cannot be probed", sidecar_name(s));
                 lifecycle_on_probe(&s->life, false, clock_monotonic_usec());
@@ -215,14 +242,53 @@ void sidecar_probe(Sidecar *s, const Step *step) {
 }
 
 int sidecar_unix_socket(const Sidecar *s, char **ret) {
-        const ProbeSpec *spec = &s->running->readiness;
         _cleanup_(texts_done) Texts texts = { 0 };
         int r;
 
-        r = fill_in(&texts, s, spec);
+        r = fill_in(&texts, s, false);
         if (r < 0)
                 return r;
 
         *ret = TAKE_PTR(texts.unix_socket);
         return 0;
+}
+
+static bool is_question(const ProbeSpec *spec) {
+        return spec->kind == PROBE_HTTP || spec->kind == PROBE_TCP;
+}
+
+static bool asks_liveness(const Sidecar *s) {
+        return is_question(&s->running->liveness.probe);
+}
+
+bool sidecar_can_be_asked(const Sidecar *s) {
+        return is_question(&s->running->readiness) || asks_liveness(s);
+}
+
+int sidecar_ask_health(const Sidecar *s,
+                       uint64_t deadline_usec,
+                       probe_handler_t handler,
+                       void *userdata,
+                       Probe **ret) {
+        const Question question = { asks_liveness(s), deadline_usec };
+
+        return start_probe(s, &question, handler, userdata, ret);
+}
+
+char *sidecar_doubt_answer(const Sidecar *s) {
+        _cleanup_(evidence_clear) Evidence evidence = { 0 };
+        PortHolder stranger = { 0 };
+
+        switch (find_owner(s, asks_liveness(s), &stranger)) {
+
+        case PORT_OWNER_NOBODY:
+                return strdup(NOBODY_LISTENS);
+
+        case PORT_OWNER_STRANGER:
+                return evidence_note_holder(
+                        &evidence, probe_port(s, probe_spec(s, asks_liveness(s))), &stranger);
+
+        default:
+                return strdup("");
+        }
 }

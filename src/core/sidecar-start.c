@@ -17,12 +17,15 @@
 #include "core/records.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
+#include "core/tmpdirs.h"
 #include "io/ports.h"
+#include "io/program-file.h"
 #include "model/program.h"
 #include "model/template.h"
 #include "util/crashpoint.h"
 #include "util/mkdir.h"
 #include "util/strv.h"
+#include "util/utf8.h"
 #include "util/xdg.h"
 
 /* All that a start makes and hands on. */
@@ -68,12 +71,13 @@ static int refuse(Launch *launch, ReasonCode code, int error, bool permanent, ch
 }
 
 static int refuse_port(Launch *launch, uint16_t port) {
-        Sidecar *s = launch->sidecar;
-        PortHolder holder = { 0 };
+        char *detail = evidence_take_holder(&launch->sidecar->evidence, port);
 
-        (void) port_find_listener(port, &holder);
-        sidecar_note_holder(s, port, &holder);
-        return refuse(launch, REASON_PORT_IN_USE, 0, false, TAKE_PTR(s->evidence.detail));
+        /* Whoever it was has just given it back. */
+        if (!detail)
+                (void) asprintf(&detail, "port %u was taken", port);
+
+        return refuse(launch, REASON_PORT_IN_USE, 0, false, detail);
 }
 
 static bool port_is_allowed(uint16_t port, void *userdata) {
@@ -248,6 +252,7 @@ static int expand_command(Launch *launch) {
 
 /* The list of places, for a sentence: at most a few lines on a terminal. */
 static char *say_tried(const char *program, char *const *tried) {
+        _cleanup_(strv_freep) char **triples = NULL;
         char *text = NULL;
         size_t n_bytes;
         FILE *stream = open_memstream(&text, &n_bytes);
@@ -258,29 +263,29 @@ static char *say_tried(const char *program, char *const *tried) {
         (void) fprintf(stream, "program %s was not found; tried", program);
         STRV_FOREACH (path, tried)
                 (void) fprintf(stream, "%s %s", path == tried ? "" : ",", *path);
+        (void) program_file_list_triples(&triples, tried);
+        STRV_FOREACH (path, triples) {
+                _cleanup_free_ char *valid = utf8_make_valid(*path, strlen(*path));
+
+                (void) fprintf(stream, "%s %s",
+                               path == triples ? "; for other machines there is" : ",",
+                               valid ? valid : "");
+        }
         (void) fclose(stream);
         return text;
 }
 
-static bool is_program(const char *path, int *ret_error) {
-        struct stat st;
-
-        if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
-                return false;
-        if (access(path, X_OK) < 0) {
-                *ret_error = errno;
-                return false;
-        }
-
-        return true;
+/* For this start, and for whoever asks later what is wrong with it. */
+static int remember_program(Launch *launch, const char *path) {
+        launch->program = strdup(path);
+        return launch->program ? free_and_strdup(&launch->sidecar->program, path) : -ENOMEM;
 }
 
-/* The first that is there and may be executed; one that may not is remembered as the reason. */
+/* The first that can be executed; what keeps one that is there from it is remembered. */
 static int find_program(Launch *launch) {
         Sidecar *s = launch->sidecar;
         _cleanup_(strv_freep) char **candidates = NULL;
-        const char *not_executable = NULL;
-        char *detail = NULL;
+        _cleanup_free_ char *fault = NULL;
         int error = 0, r;
 
         r = program_candidates(&candidates, s->running, launch->argv[0], getenv("PATH"));
@@ -288,22 +293,28 @@ static int find_program(Launch *launch) {
                 return r;
 
         STRV_FOREACH (path, candidates) {
-                if (is_program(*path, &error)) {
-                        launch->program = strdup(*path);
-                        return launch->program ? 0 : -ENOMEM;
+                _cleanup_free_ char *advice = NULL;
+
+                if (access(*path, F_OK) < 0)
+                        continue;
+                r = program_file_check(*path, &advice);
+                if (r >= 0)
+                        return remember_program(launch, *path);
+                if (r == -ENOMEM)
+                        return r;
+                if (!fault) {
+                        error = -r;
+                        fault = TAKE_PTR(advice);
                 }
-                if (error != 0 && !not_executable)
-                        not_executable = *path;
         }
 
         strv_free(s->evidence.tried);
         s->evidence.tried = TAKE_PTR(candidates);
-        if (!not_executable)
-                return refuse(launch, REASON_BINARY_MISSING, ENOENT, true,
-                              say_tried(launch->argv[0], s->evidence.tried));
+        if (error != 0)
+                return refuse(launch, REASON_EXEC_FAILED, error, true, TAKE_PTR(fault));
 
-        (void) asprintf(&detail, "%s is not executable: chmod +x it", not_executable);
-        return refuse(launch, REASON_EXEC_FAILED, error, true, detail);
+        return refuse(launch, REASON_BINARY_MISSING, ENOENT, true,
+                      say_tried(launch->argv[0], s->evidence.tried));
 }
 
 static int find_working_directory(Launch *launch) {
@@ -322,6 +333,21 @@ static int find_working_directory(Launch *launch) {
         (void) asprintf(&detail, "its working directory %s is not a directory",
                         launch->working_directory);
         return refuse(launch, REASON_EXEC_FAILED, ENOTDIR, true, detail);
+}
+
+/* Whoever comes after us must know that it is wanted, before anybody is asked for it. */
+static int write_down(Sidecar *s) {
+        Records *records = s->supervisor->records;
+        int r;
+
+        /* Within a batch: outside of one the record is written, or not, where nobody asks. */
+        records_begin(records);
+        record_sidecar(s);
+        CRASHPOINT("spawn-made-ready");
+        r = records_flush(records);
+        records_commit(records);
+        CRASHPOINT("spawn-recorded");
+        return r;
 }
 
 static int spawn(Launch *launch) {
@@ -347,11 +373,7 @@ static int spawn(Launch *launch) {
         spec.kept_stderr_fd = ends.kept_stderr_fd;
         spec.kept_notify_fd = notify_socket_fd(s->notify);
 
-        /* Before anybody is asked for it: whoever comes after us must know that it is wanted. */
-        record_sidecar(s);
-        CRASHPOINT("spawn-made-ready");
-        r = records_flush(s->supervisor->records);
-        CRASHPOINT("spawn-recorded");
+        r = write_down(s);
         if (r >= 0)
                 r = tree_spawn(s->tree, &spec);
         CRASHPOINT("spawn-sent");
@@ -361,14 +383,6 @@ static int spawn(Launch *launch) {
         safe_close(ends.stdout_fd);
         safe_close(ends.stderr_fd);
         return r;
-}
-
-static void evidence_clear(Evidence *evidence) {
-        evidence->detail = (free(evidence->detail), NULL);
-        evidence->tried = strv_free(evidence->tried);
-        evidence->holder = (free(evidence->holder), NULL);
-        evidence->port = 0;
-        evidence->holder_pid = 0;
 }
 
 int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
@@ -401,6 +415,8 @@ int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
                 r = sidecar_open_notify(s);
         if (r >= 0)
                 r = environment_make(&launch.env, s, &launch.values);
+        if (r >= 0)
+                r = tmpdirs_set(s, &launch.env);
         if (r >= 0)
                 r = spawn(&launch);
         if (r >= 0 || r == -ECANCELED)

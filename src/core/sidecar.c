@@ -17,6 +17,7 @@
 #include "core/records.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
+#include "core/tmpdirs.h"
 #include "model/reason.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
@@ -69,7 +70,8 @@ char *sidecar_reason(const Sidecar *s) {
                 detail = s->waits_for;
         if (lifecycle_reason_code(&s->life) == REASON_MODE)
                 detail = s->app->mode;
-        if (lifecycle_is_about_probes(&s->life))
+        /* Until it is ended for it, which is told with more. */
+        if (lifecycle_is_about_probes(&s->life) && !detail)
                 detail = s->probe_error;
 
         return reason_text(s->running ? s->running : s->spec, &s->life, detail);
@@ -100,6 +102,8 @@ static EventExit describe_exit(const Sidecar *s) {
                 .exit_code = s->exit_code,
                 .signal = s->exit_signal,
                 .core_dumped = s->exit_dumped_core,
+                .is_oom = lifecycle_reason_code(&s->life) == REASON_OOM ||
+                          s->life.cause.last == REASON_OOM,
                 .uptime_usec = s->life.cause.uptime_usec,
                 .will_retry = s->life.backoff,
                 .retry_at_usec = s->retry_at_usec,
@@ -128,12 +132,18 @@ static void announce(Sidecar *s, const Step *step) {
         uint64_t now = clock_realtime_usec(), seq;
 
         s->changed_at_usec = now;
-        if (step->sub_state == SUB_STATE_READY && step->status != s->life.status)
+        if (step->sub_state == SUB_STATE_READY && step->status != s->life.status) {
                 s->ready_at_usec = now;
+                sidecar_note_ready(s);
+        }
         s->retry_at_usec = 0;
         if (step->sub_state == SUB_STATE_BACKOFF)
                 s->retry_at_usec = now + s->life.retry_at - clock_monotonic_usec();
 
+        if (step->sub_state == SUB_STATE_BACKOFF || step->sub_state == SUB_STATE_FAILED) {
+                sidecar_investigate(s);
+                sidecar_note_end(s);
+        }
         log_status(s, step);
         lifecycle_did_announce(&s->life, step);
 
@@ -185,6 +195,7 @@ static void do_spawn(Sidecar *s) {
         lifecycle_did_spawn(&s->life, s->running, clock_monotonic_usec());
         s->ready_at_usec = 0;
         forget_health(s);
+        sidecar_note_spawn(s);
 
         /* To find out may have taken longer than the next try is to wait. */
         if (sidecar_launch(s, &cause, &permanent) < 0) {
@@ -362,6 +373,7 @@ static void log_exit(const Sidecar *s, int code, int status) {
 
 static void on_exited(void *userdata, int code, int status) {
         Sidecar *s = userdata;
+        uint64_t oom_limit;
 
         /* An earlier brain has had this end. */
         if (s->life.process == PROCESS_GONE || s->life.process == PROCESS_NONE) {
@@ -382,6 +394,8 @@ static void on_exited(void *userdata, int code, int status) {
         s->exit_dumped_core = code == CLD_DUMPED;
         s->exit_code = code == CLD_EXITED ? status : -1;
         s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
+        if (tree_ran_out_of_memory(s->tree, &oom_limit))
+                lifecycle_on_oom(&s->life, oom_limit);
         lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), sidecar_roll());
         sidecar_converge(s);
         CRASHPOINT("exit-noted");
@@ -395,7 +409,9 @@ static void on_emptied(void *userdata) {
         sidecar_close_notify(s);
         sidecar_remove_token_file(s);
         s->unkillable_was_told = false;
+        sidecar_note_end(s);
         lifecycle_on_empty(&s->life);
+        tmpdirs_sweep(s->supervisor->tmpdirs);
         sidecar_converge(s);
         CRASHPOINT("empty-noted");
 }
@@ -407,75 +423,6 @@ const TreeObserver sidecar_tree_observer = {
         .on_exited = on_exited,
         .on_emptied = on_emptied,
 };
-
-/* At debug level the supervisor's log has every line too (contract G5). */
-static void log_lines(const Sidecar *s, uint64_t first) {
-        LogLine line;
-
-        for (uint64_t n = first; log_ring_get(s->ring, n, &line); n = line.number + 1)
-                log_at(line.stream == LOG_STDERR ? LOG_WARNING : LOG_INFO, "[%s] %.*s",
-                       sidecar_name(s), (int) line.n_bytes, line.bytes);
-}
-
-static void on_lines(uint64_t first, void *userdata) {
-        Sidecar *s = userdata;
-
-        if (log_get_max_level() >= LOG_DEBUG)
-                log_lines(s, first);
-
-        s->supervisor->observer->on_log(s, s->supervisor->observer_userdata);
-        sidecar_match_lines(s, first);
-}
-
-static void on_memory(int memory_fd, void *userdata) {
-        const Sidecar *s = userdata;
-        int r;
-
-        r = tree_keep_memory(s->tree, memory_fd);
-        if (r < 0)
-                (void) log_warning_errno(r, "[%s] its output would not survive this daemon",
-                                         sidecar_name(s));
-}
-
-static void on_room(void *userdata) {
-        Sidecar *s = userdata;
-
-        output_resume(s->output);
-}
-
-static void on_file_state(int error, void *userdata) {
-        Sidecar *s = userdata;
-
-        if (error != 0)
-                (void) log_warning_errno(error,
-                                         "[%s] its log file %s cannot be written; lines are kept "
-                                         "in memory only until it can",
-                                         sidecar_name(s), s->log_path);
-        else
-                log_notice("[%s] its log file is written again", sidecar_name(s));
-}
-
-static int open_logs(Sidecar *s) {
-        LogFileSpec spec = {
-                .max_size_bytes = s->spec->log_max_size_bytes,
-                .max_files = s->spec->log_max_files,
-        };
-        int r;
-
-        if (asprintf(&s->log_path, "%s/log/%s/%s.log", s->supervisor->state_dir, s->spec->app_id,
-                     s->spec->name) < 0)
-                return -ENOMEM;
-        spec.path = s->log_path;
-
-        r = log_ring_new(&s->ring, s->supervisor->log_base);
-        if (r >= 0)
-                r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
-        if (r >= 0)
-                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines,
-                               on_memory, s);
-
-        return r;
-}
 
 int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec) {
         _cleanup_(sidecar_freep) Sidecar *s = NULL;
@@ -492,7 +439,7 @@ int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec) {
         s->changed_at_usec = clock_realtime_usec();
         lifecycle_init(&s->life, s->spec, s->changed_at_usec);
 
-        r = open_logs(s);
+        r = sidecar_open_logs(s);
         if (r < 0)
                 return r;
 
@@ -515,12 +462,6 @@ int sidecar_new(Sidecar **ret, App *app, SidecarSpec *spec) {
         return 0;
 }
 
-static void evidence_done(Evidence *evidence) {
-        free(evidence->detail);
-        strv_free(evidence->tried);
-        free(evidence->holder);
-}
-
 Sidecar *sidecar_free(Sidecar *s) {
         if (!s)
                 return NULL;
@@ -533,7 +474,10 @@ Sidecar *sidecar_free(Sidecar *s) {
         output_free(s->output);
         log_file_free(s->file);
         log_ring_free(s->ring);
-        evidence_done(&s->evidence);
+        evidence_clear(&s->evidence);
+        for (size_t i = 0; i < GENERATIONS_KEPT; i++)
+                free(s->generations[i].reason);
+        free(s->program);
         sidecar_spec_unref(s->running);
         sidecar_spec_unref(s->spec);
         sidecar_spec_unref(s->ports_spec);

@@ -33,12 +33,35 @@ typedef struct Supervisor Supervisor;
 
 /* What a failure leaves behind besides its Cause: the "facts" of contract section 2. */
 typedef struct Evidence {
-        char *detail;  /* for the sentence; or NULL */
-        char **tried;  /* binary-missing: every place */
-        uint16_t port; /* port-in-use; 0: does not apply */
+        char *detail;     /* for the sentence; or NULL */
+        char *last_words; /* the line of its output that says why; or NULL */
+        char **tried;     /* binary-missing: every place */
+        uint16_t port;    /* port-in-use; 0: does not apply */
         pid_t holder_pid;
         char *holder;
 } Evidence;
+
+void evidence_clear(Evidence *evidence);
+/* into is empty. Negative errno: some of it is there. */
+int evidence_copy(Evidence *into, const Evidence *from);
+/* Notes who has that port, and says so in a clause, a new string. */
+char *evidence_note_holder(Evidence *evidence, uint16_t port, const PortHolder *holder);
+/* ... whoever listens there; NULL: nobody does. */
+char *evidence_take_holder(Evidence *evidence, uint16_t port);
+
+#define GENERATIONS_KEPT 3
+
+/* What became of one start. Moments are CLOCK_REALTIME. */
+typedef struct Generation {
+        uint64_t number; /* 0: there was none */
+        uint64_t started_at_usec;
+        uint64_t ready_at_usec; /* 0: it never was */
+        uint64_t ended_at_usec; /* 0: it has not; what follows is not known yet */
+        ReasonCode reason_code;
+        char *reason;
+        int exit_code; /* -1: none, or not known */
+        int exit_signal;
+} Generation;
 
 struct Sidecar {
         Supervisor *supervisor;
@@ -53,6 +76,8 @@ struct Sidecar {
         bool ignores_dependencies; /* started with "no-deps" */
         char *waits_for; /* the dependency that is not there yet, or has failed; or NULL */
         Evidence evidence;
+        char *program; /* of the current or last generation, where it was found; or NULL */
+        Generation generations[GENERATIONS_KEPT]; /* the newest first */
         Tree *tree;
         LogRing *ring;
         LogFile *file;
@@ -117,14 +142,14 @@ bool sidecar_resume(Sidecar *sidecar);
 /* Another spec is in force from the next start on; what is up is not touched (contract F3). */
 void sidecar_set_spec(Sidecar *sidecar, SidecarSpec *spec);
 
-/*
- * What a client wants. The goal is set when they return (contract S7). *ret is the generation
- * that the wish will get. -ESHUTDOWN: the daemon is ending.
- */
 /* Sets and records the goal alone: sidecar_converge() is to follow. */
 void sidecar_want_up(Sidecar *sidecar);
 void sidecar_want_down(Sidecar *sidecar, ReasonCode on_whose_account, bool kill);
 
+/*
+ * What a client wants. The goal is set when they return (contract S7). *ret is the generation
+ * that the wish will get. -ESHUTDOWN: the daemon is ending; -EPERM: it is in safe mode.
+ */
 int sidecar_start(Sidecar *sidecar, uint64_t *ret);
 int sidecar_restart(Sidecar *sidecar, uint64_t *ret);
 void sidecar_stop(Sidecar *sidecar, ReasonCode on_whose_account, bool kill);
@@ -160,8 +185,32 @@ extern const TreeObserver sidecar_tree_observer;
  */
 int sidecar_launch(Sidecar *sidecar, Cause *ret_cause, bool *ret_permanent);
 
+/*
+ * A failure is about to be told: adds to the evidence what its output and its program say of it
+ * (core/sidecar-failure.c). Who knew the detail already has said it.
+ */
+void sidecar_investigate(Sidecar *sidecar);
+
+/* The newest generation begins, is ready, or has ended (core/sidecar-generations.c). */
+void sidecar_note_spawn(Sidecar *sidecar);
+void sidecar_note_ready(Sidecar *sidecar);
+void sidecar_note_end(Sidecar *sidecar);
+
 /* Does STEP_PROBE (core/sidecar-probe.c): the answer becomes a fact, and converges. */
 void sidecar_probe(Sidecar *sidecar, const Step *step);
+
+/*
+ * Asks what its liveness, or else its readiness, asks; the answer is no fact, and is the handler's
+ * alone. *ret is the caller's. Only of one that runs and can be asked.
+ */
+bool sidecar_can_be_asked(const Sidecar *sidecar);
+int sidecar_ask_health(const Sidecar *sidecar,
+                       uint64_t deadline_usec,
+                       probe_handler_t handler,
+                       void *userdata,
+                       Probe **ret);
+/* Why an answer to that is none of its own (contract R3): a new string, "" where it is one. */
+char *sidecar_doubt_answer(const Sidecar *sidecar);
 
 /* What {runtimeDir} and {stateDir} stand for; new strings, the folders may not exist. */
 char *sidecar_runtime_dir(const Sidecar *sidecar);

@@ -14,7 +14,9 @@
 
 #include "core/goals.h"
 #include "core/records.h"
+#include "core/sidecar-parts.h"
 #include "core/supervisor.h"
+#include "core/tmpdirs.h"
 #include "io/manifest-file.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
@@ -33,6 +35,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         if (supervisor->keeper)
                 keeper_client_leave_all(supervisor->keeper);
         holds_free(supervisor);
+        tmpdirs_free(supervisor->tmpdirs);
         for (size_t i = 0; i < supervisor->n_apps; i++)
                 app_free(supervisor->apps[i]);
         free(supervisor->apps);
@@ -370,6 +373,8 @@ int supervisor_new(Supervisor **ret, sd_event *event, const char *folder) {
         if (!supervisor)
                 return -ENOMEM;
 
+        /* What was slept before is nobody's loss. */
+        (void) supervisor_check_time(supervisor, UINT64_MAX, 0);
         supervisor->event = sd_event_ref(event);
         supervisor->folder = strdup(folder);
         if (!supervisor->folder ||
@@ -380,6 +385,8 @@ int supervisor_new(Supervisor **ret, sd_event *event, const char *folder) {
         r = events_new(&supervisor->events);
         if (r >= 0)
                 r = records_new(&supervisor->records, supervisor);
+        if (r >= 0)
+                r = tmpdirs_new(&supervisor->tmpdirs, supervisor);
         if (r >= 0)
                 r = prober_new(&supervisor->prober, event);
         if (r >= 0)

@@ -27,6 +27,8 @@ static const Verb verbs[] = {
           "list [APP]", "every sidecar and how it is; also the verb where none is given" },
         { "status", verb_status, OPTION_JSON, 0, ANY_NUMBER,
           "status [APP[/NAME]]...", "all there is to know: state, processes, endpoint, last lines" },
+        { "why", verb_why, OPTION_JSON, 1, ANY_NUMBER,
+          "why APP[/NAME]...", "why it is as it is, what happens next, and what would help" },
         { "start", verb_start, OPTIONS_WAIT, 1, ANY_NUMBER,
           "start APP[/NAME]...", "start, and wait until ready" },
         { "stop", verb_stop, OPTIONS_WAIT, 1, ANY_NUMBER,
@@ -52,7 +54,7 @@ static const Verb verbs[] = {
           "daemon upgrade", "let what is installed now take over, without a sidecar noticing" },
         { "version", verb_version, OPTION_JSON, 0, 0,
           "version", "tell the version" },
-        { .name = "why" }, { .name = "top" }, { .name = "run" }, { .name = "show" },
+        { .name = "top" }, { .name = "run" }, { .name = "show" },
         { .name = "cat" }, { .name = "import" }, { .name = "export" }, { .name = "doctor" },
 };
 /* clang-format on */

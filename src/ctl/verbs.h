@@ -31,3 +31,4 @@ int verb_status(const Arguments *arguments);
 int verb_stop(const Arguments *arguments);
 int verb_version(const Arguments *arguments);
 int verb_wait(const Arguments *arguments);
+int verb_why(const Arguments *arguments);

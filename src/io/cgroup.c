@@ -227,6 +227,13 @@ int cgroup_is_populated(const Cgroup *cgroup) {
         return cgroup_dir_event(cgroup->events_fd, "populated");
 }
 
+uint64_t cgroup_count_oom_kills(const Cgroup *cgroup) {
+        uint64_t n = 0;
+
+        (void) cgroup_read_number(cgroup, "memory.events", "oom_kill ", &n);
+        return n;
+}
+
 /*
  * Linux 6.14 and later (seen on 6.18) kill at birth whoever is cloned into a cgroup that was ever
  * killed, if the parent's own was not: fork compares the two kill counters as if they were one.
@@ -236,7 +243,8 @@ bool cgroup_is_pristine(const Cgroup *cgroup) {
         struct stat st;
 
         /* A directory without directories has the two links of its own name and its dot. */
-        return !cgroup->was_killed && cgroup_is_populated(cgroup) == 0 &&
+        return !cgroup->was_killed && cgroup_count_oom_kills(cgroup) == 0 &&
+               cgroup_is_populated(cgroup) == 0 &&
                cgroup_dir_event(cgroup->events_fd, "frozen") == 0 && fstat(cgroup->fd, &st) >= 0 &&
                st.st_nlink == 2 &&
                kernel_file_read(cgroup->fd, "cgroup.subtree_control", controllers,

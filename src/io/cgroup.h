@@ -39,12 +39,15 @@ int cgroup_events_fd(const Cgroup *cgroup);
 const char *cgroup_path(const Cgroup *cgroup);
 
 /*
- * Nobody is in there, nothing below it, it is not frozen and was never killed: fit for another
- * generation.
+ * Nobody is in there, nothing below it, it is not frozen, was never killed and never ran out of
+ * memory: fit for another generation.
  */
 bool cgroup_is_pristine(const Cgroup *cgroup);
 /* 1, 0, or negative errno. */
 int cgroup_is_populated(const Cgroup *cgroup);
+
+/* Processes in there that the kernel has killed for lack of memory; 0 where nobody counts. */
+uint64_t cgroup_count_oom_kills(const Cgroup *cgroup);
 
 /* SIGKILL to all in there, once it is sure that it is ours; -EPERM: it is not, or we are inside. */
 int cgroup_kill(Cgroup *cgroup);

@@ -407,6 +407,18 @@ int tree_memory_bytes(const Tree *tree, uint64_t *ret) {
                             : -ENODATA;
 }
 
+bool tree_ran_out_of_memory(const Tree *tree, uint64_t *ret_limit) {
+        uint64_t limit;
+
+        /* A leaf in which that has happened is never used again: all of it is this generation's. */
+        if (!tree->cgroup || cgroup_count_oom_kills(tree->cgroup) == 0)
+                return false;
+        /* Without a limit of its own there stands "max". */
+        *ret_limit = cgroup_read_number(tree->cgroup, "memory.max", NULL, &limit) < 0 ? UINT64_MAX
+                                                                                      : limit;
+        return true;
+}
+
 int tree_cpu_nsec(const Tree *tree, uint64_t *ret) {
         uint64_t usec;
         int r;

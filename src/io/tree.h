@@ -138,6 +138,13 @@ int tree_cgroup_fd(const Tree *tree);
 /* Below the cgroup mount, such as /user.slice/.../trees/3-redis; NULL without a cgroup. */
 const char *tree_cgroup(const Tree *tree);
 
+/*
+ * The kernel has killed a process of this generation for lack of memory. *ret_limit: of the tree's
+ * memory in bytes, UINT64_MAX: it has none of its own. False also where nobody counts. Which
+ * process that was nobody tells: a main that somebody else killed later is taken for one of them.
+ */
+bool tree_ran_out_of_memory(const Tree *tree, uint64_t *ret_limit);
+
 /* -ENODATA where nobody counts. */
 int tree_memory_bytes(const Tree *tree, uint64_t *ret);
 int tree_cpu_nsec(const Tree *tree, uint64_t *ret);

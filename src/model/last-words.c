@@ -14,11 +14,10 @@
 
 #include "model/last-words-rules.h"
 #include "model/last-words.h"
+#include "model/secrets.h"
 #include "util/utf8.h"
 
-#define RAW_BYTES_MAX 2048u /* of a line, once secrets and escapes are out of it */
-#define FOLLOWS_WITHIN 8u   /* lines: a message of several may stand between */
-#define BLANK "***"
+#define FOLLOWS_WITHIN 8u /* lines: a message of several may stand between */
 #define ELLIPSIS "\xE2\x80\xA6"
 
 typedef struct Line {
@@ -60,59 +59,6 @@ size_t last_words_collect(LogLine ret[2 * LAST_WORDS_LINES_MAX],
 
         memmove(ret, ret + at, (room - at) * sizeof(LogLine));
         return room - at;
-}
-
-static void
-mark_all(char *marks, const char *bytes, size_t n_bytes, const char *secret, size_t n_secret) {
-        const char *from = bytes, *end = bytes + n_bytes, *hit;
-
-        while ((hit = memmem(from, (size_t) (end - from), secret, n_secret))) {
-                memset(marks + (hit - bytes), 1, n_secret);
-                from = hit + n_secret;
-        }
-}
-
-/* A key in PEM, say, is written line by line. */
-static void mark_lines_of(char *marks, const char *bytes, size_t n_bytes, const char *secret) {
-        static const char blank[] = " \t\r\n";
-
-        while (*(secret += strspn(secret, blank))) {
-                size_t n_line = strcspn(secret, "\r\n"), n = n_line;
-
-                while (n > 0 && strchr(blank, secret[n - 1]))
-                        n--;
-                if (n >= LAST_WORDS_SECRET_BYTES_MIN)
-                        mark_all(marks, bytes, n_bytes, secret, n);
-                secret += n_line;
-        }
-}
-
-/*
- * In place. All are marked before one is blanked: where two overlap, or one begins like another,
- * no rest of either is left. BLANK is shorter than any of them.
- */
-static int blank_secrets(char *bytes, size_t *n_bytes, char *const *secrets) {
-        _cleanup_free_ char *marks = NULL;
-        char *to = bytes;
-
-        if (!secrets || *n_bytes == 0)
-                return 0;
-
-        marks = calloc(*n_bytes, 1);
-        if (!marks)
-                return -ENOMEM;
-
-        for (; *secrets; secrets++)
-                mark_lines_of(marks, bytes, *n_bytes, *secrets);
-
-        for (size_t i = 0; i < *n_bytes; i++)
-                if (!marks[i])
-                        *to++ = bytes[i];
-                else if (i == 0 || !marks[i - 1])
-                        to = (char *) mempcpy(to, BLANK, strlen(BLANK));
-
-        *n_bytes = (size_t) (to - bytes);
-        return 0;
 }
 
 /* ECMA-48: bytes of the escape sequence at the front; one that does not end takes all. */
@@ -170,24 +116,28 @@ static size_t strip_escapes(char *bytes, size_t n_bytes) {
 }
 
 /* A new string, or NULL. */
-static char *clean(const LogLine *line, char *const *secrets) {
-        _cleanup_free_ char *bytes = malloc(line->n_bytes + 1);
+static char *clean(const LogLine *line, const Secrets *secrets) {
+        bool is_cut = line->is_split || line->n_bytes > LAST_WORDS_SCAN_BYTES_MAX;
         size_t n_raw = line->n_bytes, n_bytes;
+        _cleanup_free_ char *bytes = NULL;
         char *text;
 
+        if (n_raw > LAST_WORDS_SCAN_BYTES_MAX)
+                n_raw = LAST_WORDS_SCAN_BYTES_MAX;
+        bytes = malloc(n_raw + 1);
         if (!bytes)
                 return NULL;
 
         memcpy(bytes, line->bytes, n_raw);
-        if (blank_secrets(bytes, &n_raw, secrets) < 0)
+        if (secrets_blank(secrets, bytes, &n_raw, is_cut) < 0)
                 return NULL;
 
         /* Once more, where colours may have stood in the middle of one. */
         n_bytes = strip_escapes(bytes, n_raw);
-        if (n_bytes < n_raw && blank_secrets(bytes, &n_bytes, secrets) < 0)
+        if (n_bytes < n_raw && secrets_blank(secrets, bytes, &n_bytes, is_cut) < 0)
                 return NULL;
 
-        text = utf8_make_valid(bytes, n_bytes < RAW_BYTES_MAX ? n_bytes : RAW_BYTES_MAX);
+        text = utf8_make_valid(bytes, n_bytes);
         return text ? utf8_make_printable(text) : NULL;
 }
 
@@ -263,7 +213,7 @@ static void page_mark_noise(Page *page) {
         }
 }
 
-static void page_add(Page *page, const LogLine *from, char *const *secrets) {
+static void page_add(Page *page, const LogLine *from, const Secrets *secrets) {
         Line line = { .buffer = clean(from, secrets) };
         size_t n;
 
@@ -281,8 +231,11 @@ static void page_add(Page *page, const LogLine *from, char *const *secrets) {
                 page->lines[page->n++] = line;
 }
 
-static void page_fill(
-        Page *page, LogStream stream, const LogLine *lines, size_t n_lines, char *const *secrets) {
+static void page_fill(Page *page,
+                      LogStream stream,
+                      const LogLine *lines,
+                      size_t n_lines,
+                      const Secrets *secrets) {
         bool goes_on = false; /* this line is the rest of a split one: no place to begin reading */
         size_t first = n_lines, n = 0;
 
@@ -418,10 +371,14 @@ static char *shorten(char *text) {
 
 char *last_words(const LogLine *lines, size_t n_lines, char *const *secrets) {
         _cleanup_(page_done) Page err = { .n = 0 }, out = { .n = 0 };
+        _cleanup_(secrets_freep) Secrets *blanked = NULL;
         char *text;
 
-        page_fill(&err, LOG_STDERR, lines, n_lines, secrets);
-        page_fill(&out, LOG_STDOUT, lines, n_lines, secrets);
+        if (secrets_new(&blanked, secrets) < 0)
+                return NULL;
+
+        page_fill(&err, LOG_STDERR, lines, n_lines, blanked);
+        page_fill(&out, LOG_STDOUT, lines, n_lines, blanked);
 
         text = page_find_cause(&err);
         if (!text)

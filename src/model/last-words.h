@@ -16,7 +16,7 @@
 
 #define LAST_WORDS_LINES_MAX 64u /* of each stream, the newest */
 #define LAST_WORDS_BYTES_MAX 512u
-#define LAST_WORDS_SECRET_BYTES_MIN 4u /* what is shorter stands in too many harmless places */
+#define LAST_WORDS_SCAN_BYTES_MAX 2048u /* of a line, from its front; the rest is not looked at */
 
 /*
  * What one generation wrote last: at most LAST_WORDS_LINES_MAX lines of stdout, and as many of
@@ -28,8 +28,9 @@ last_words_collect(LogLine ret[2 * LAST_WORDS_LINES_MAX], const LogRing *ring, u
 /*
  * A new string of valid UTF-8 without control characters, at most LAST_WORDS_BYTES_MAX bytes; NULL
  * where nothing was written (or memory is out). lines: oldest first; those of the supervisor are
- * skipped. secrets: tokens and values of passEnv, or NULL; each line of one, if it is not shorter
- * than LAST_WORDS_SECRET_BYTES_MIN, becomes "***" wherever it stands as it is. An encoded one
- * (base64, percent signs, a repr with escapes) is not recognised.
+ * skipped. secrets: tokens and values of passEnv, or NULL; each line of one becomes "***", as
+ * model/secrets says. Where they are longer than SECRETS_BYTES_MAX nothing is told: NULL.
+ *
+ * Whatever was written, and whatever the secrets are, it takes a few milliseconds at most.
  */
 char *last_words(const LogLine *lines, size_t n_lines, char *const *secrets);

@@ -20,6 +20,7 @@ static const RecordField cause_fields[] = {
         RECORD_FIELD(8, Cause, n_misses, FIELD_U32),
         RECORD_FIELD(9, Cause, uptime_usec, FIELD_U64),
         RECORD_FIELD(10, Cause, within_usec, FIELD_U64),
+        RECORD_FIELD(20, Cause, oom_limit, FIELD_U64),
         RECORD_END,
 };
 
@@ -59,6 +60,7 @@ const RecordField lifecycle_fields[] = {
         RECORD_FIELD(29, Lifecycle, extended_until, FIELD_U64),
         RECORD_FIELD(30, Lifecycle, excused_until, FIELD_U64),
         RECORD_FIELD(31, Lifecycle, watchdog_usec, FIELD_U64),
+        RECORD_FIELD(50, Lifecycle, oom_limit, FIELD_U64),
         RECORD_END,
 };
 

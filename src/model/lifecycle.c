@@ -129,10 +129,6 @@ static Step next_of_ending(const Lifecycle *l, uint64_t now) {
         return (Step){ .kind = l->end_stage == END_MAIN ? STEP_TERM_REST : STEP_KILL_TREE };
 }
 
-static bool is_asked(const ProbeSpec *probe) {
-        return probe->kind == PROBE_HTTP || probe->kind == PROBE_TCP;
-}
-
 static Step next_of_starting(const Lifecycle *l, uint64_t now) {
         uint64_t deadline = start_deadline(l);
         bool probes = l->process == PROCESS_RUNNING && is_asked(&l->spec->readiness);
@@ -345,9 +341,15 @@ static void forgive(Lifecycle *l, uint64_t now) {
                 l->n_in_a_row = 0;
 }
 
+void lifecycle_on_oom(Lifecycle *l, uint64_t limit) {
+        l->oom_limit = limit;
+}
+
 static Cause cause_of_exit(const Lifecycle *l, int code, int status, uint64_t now) {
+        bool is_oom = code == CLD_KILLED && status == SIGKILL && l->oom_limit != 0;
         Cause cause = {
-                .code = code == CLD_EXITED   ? REASON_EXIT_CODE
+                .code = is_oom               ? REASON_OOM
+                        : code == CLD_EXITED ? REASON_EXIT_CODE
                         : code == CLD_DUMPED ? REASON_CORE_DUMP
                         : code == CLD_KILLED ? REASON_SIGNAL
                                              : REASON_LOST,
@@ -355,6 +357,7 @@ static Cause cause_of_exit(const Lifecycle *l, int code, int status, uint64_t no
                 .signal = code == CLD_DUMPED || code == CLD_KILLED ? status : 0,
                 .before_ready = has_probe(l) && !l->ready,
                 .uptime_usec = now - l->started_at,
+                .oom_limit = is_oom ? l->oom_limit : 0,
         };
 
         return cause;
@@ -491,6 +494,7 @@ void lifecycle_did_spawn(Lifecycle *l, const SidecarSpec *spec, uint64_t now) {
         l->excused_until = 0;
         l->watchdog_usec = spec->watchdog_usec;
         l->watchdog_until = 0;
+        l->oom_limit = 0;
         l->backoff = false;
         l->retry_at = 0;
 }

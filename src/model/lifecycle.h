@@ -62,6 +62,7 @@ typedef struct Cause {
         uint32_t n_misses;    /* unhealthy: health checks missed in a row; else 0 */
         uint64_t within_usec; /* start-timeout, watchdog: how long it had; else 0 */
         uint64_t uptime_usec; /* since exec */
+        uint64_t oom_limit;   /* oom: as Lifecycle::oom_limit; else 0 */
 } Cause;
 
 typedef struct Lifecycle {
@@ -79,15 +80,16 @@ typedef struct Lifecycle {
 
         /* is */
         ProcessFact process;
-        bool ready;        /* of the current generation */
-        bool probing;      /* a probe is under way */
-        bool said_ready;   /* before its exec was known to have succeeded */
-        uint32_t n_misses; /* health checks missed in a row, of the current generation */
-        bool doomed;       /* the current generation failed and is to be ended, whatever the goal */
-        bool backoff;      /* the next start waits for retry_at */
-        bool failed;       /* for good: leaves by Start or Stop */
-        bool exited;       /* ended by itself, with success, and stays so */
-        Cause cause;       /* of backoff, failed and exited */
+        bool ready;         /* of the current generation */
+        uint64_t oom_limit; /* memory ran out in it: its limit, UINT64_MAX: none; 0: it did not */
+        bool probing;       /* a probe is under way */
+        bool said_ready;    /* before its exec was known to have succeeded */
+        uint32_t n_misses;  /* health checks missed in a row, of the current generation */
+        bool doomed;  /* the current generation failed and is to be ended, whatever the goal */
+        bool backoff; /* the next start waits for retry_at */
+        bool failed;  /* for good: leaves by Start or Stop */
+        bool exited;  /* ended by itself, with success, and stays so */
+        Cause cause;  /* of backoff, failed and exited */
         uint64_t generation;      /* of the current or last start; 0: never started */
         uint64_t next_generation; /* the number of the next start */
         uint32_t n_restarts;      /* by themselves, since the last Start or Stop */
@@ -190,6 +192,12 @@ void lifecycle_on_extended(Lifecycle *l, uint64_t usec, uint64_t now);
 void lifecycle_on_fed(Lifecycle *l, uint64_t now);
 void lifecycle_on_watchdog_set(Lifecycle *l, uint64_t usec, uint64_t now); /* 0: none any more */
 void lifecycle_on_watchdog_triggered(Lifecycle *l, uint64_t now);
+/*
+ * The kernel has killed some process of the current generation for lack of memory; to be told
+ * before lifecycle_on_exit(), where it is the difference between oom and signal. limit: of its
+ * memory in bytes, UINT64_MAX: it has none of its own.
+ */
+void lifecycle_on_oom(Lifecycle *l, uint64_t limit);
 /* code as in siginfo_t (CLD_EXITED, CLD_KILLED, CLD_DUMPED); 0: the status is not known. */
 void lifecycle_on_exit(Lifecycle *l, int code, int status, uint64_t now, uint32_t roll);
 /* Nothing of the tree is left: the proof. Only after lifecycle_on_exit(). */

@@ -8,6 +8,7 @@
  * whoever reads it sees the name beside it.
  */
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,13 +54,23 @@ static char *start_words(const Cause *cause, const char *detail) {
         return why ? format_text("could not be started: %s", why) : strdup("could not be started");
 }
 
-static char *misses_words(uint32_t n_misses, const char *detail) {
-        return format_text("missed %u health check%s in a row%s%s", n_misses,
-                           n_misses == 1 ? "" : "s", detail ? ": " : "", detail ? detail : "");
+static char *oom_words(const Cause *cause) {
+        char uptime[DURATION_TEXT_MAX];
+
+        duration_say(uptime, cause->uptime_usec);
+        if (cause->oom_limit == UINT64_MAX)
+                return format_text("killed by the kernel after %s, because memory ran out", uptime);
+
+        return format_text("killed by the kernel after %s, because it needs more memory than its "
+                           "limit of %" PRIu64 " MiB",
+                           uptime, cause->oom_limit >> 20);
 }
 
-/* detail: what the last probe got. */
-static char *timeout_words(const SidecarSpec *spec, const Cause *cause, const char *detail) {
+static char *misses_words(uint32_t n_misses) {
+        return format_text("missed %u health check%s in a row", n_misses, n_misses == 1 ? "" : "s");
+}
+
+static char *timeout_words(const SidecarSpec *spec, const Cause *cause) {
         char within[DURATION_TEXT_MAX];
 
         /* As the manifest has it; any other time has come about, and is rounded. */
@@ -70,8 +81,7 @@ static char *timeout_words(const SidecarSpec *spec, const Cause *cause, const ch
         else
                 duration_say(within, cause->within_usec);
 
-        return format_text("%s did not become ready within %s%s%s", spec->name, within,
-                           detail ? ": " : "", detail ? detail : "");
+        return format_text("%s did not become ready within %s", spec->name, within);
 }
 
 static char *watchdog_words(const Cause *cause) {
@@ -91,8 +101,8 @@ static char *port_words(const Cause *cause, const char *detail) {
                            detail ? detail : "its port is held by another program");
 }
 
-static char *
-cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const char *detail) {
+/* How a process that was there came to its end. */
+static char *end_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code) {
         char uptime[DURATION_TEXT_MAX];
 
         duration_say(uptime, cause->uptime_usec);
@@ -109,27 +119,63 @@ cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const 
                                    uptime);
 
         case REASON_START_TIMEOUT:
-                return timeout_words(spec, cause, detail);
+                return timeout_words(spec, cause);
+
+        case REASON_OOM:
+                return oom_words(cause);
 
         case REASON_UNHEALTHY:
-                return misses_words(cause->n_misses, detail);
+                return misses_words(cause->n_misses);
 
         case REASON_WATCHDOG:
                 return watchdog_words(cause);
-
-        case REASON_EXEC_FAILED:
-        case REASON_BINARY_MISSING:
-        case REASON_RESOURCES:
-                return start_words(cause, detail);
-
-        case REASON_PORT_IN_USE:
-                return port_words(cause, detail);
 
         case REASON_LOST:
                 return format_text("ended after %s, nobody saw how", uptime);
 
         default:
                 return strdup("");
+        }
+}
+
+/* Of an exit code its last words are the cause; of other ends the detail says what they are. */
+static const char *leads_over(const char *words, ReasonCode code) {
+        if (words[strlen(words) - 1] == '?')
+                return " Its last words: ";
+
+        switch (code) {
+
+        case REASON_SIGNAL:
+        case REASON_CORE_DUMP:
+        case REASON_OOM:
+        case REASON_LOST:
+                return "; ";
+
+        default:
+                return ": ";
+        }
+}
+
+static char *
+cause_words(const SidecarSpec *spec, const Cause *cause, ReasonCode code, const char *detail) {
+        _cleanup_free_ char *words = NULL;
+
+        switch (code) {
+
+        case REASON_EXEC_FAILED:
+        case REASON_BINARY_MISSING:
+        case REASON_RESOURCES:
+        case REASON_DENIED:
+                return start_words(cause, detail);
+
+        case REASON_PORT_IN_USE:
+                return port_words(cause, detail);
+
+        default:
+                words = end_words(spec, cause, code);
+                return words && detail
+                               ? format_text("%s%s%s", words, leads_over(words, code), detail)
+                               : TAKE_PTR(words);
         }
 }
 
@@ -156,6 +202,13 @@ static char *failure_text(const SidecarSpec *spec, const Lifecycle *l, const cha
         return is_retried ? format_text("%s, it is tried again", words) : TAKE_PTR(words);
 }
 
+/* Running, and not well. */
+static char *sick_text(const Lifecycle *l, const char *detail) {
+        _cleanup_free_ char *words = misses_words(l->n_misses);
+
+        return words && detail ? format_text("%s: %s", words, detail) : TAKE_PTR(words);
+}
+
 /* Waiting, or Failed; who it is about others know. */
 static char *dependency_text(const Lifecycle *l, const char *name) {
         if (!l->failed)
@@ -169,8 +222,7 @@ char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detai
         switch (lifecycle_reason_code(l)) {
 
         case REASON_NONE:
-                return l->exited ? cause_words(spec, &l->cause, REASON_EXIT_CODE, NULL)
-                                 : strdup("");
+                return l->exited ? end_words(spec, &l->cause, REASON_EXIT_CODE) : strdup("");
 
         case REASON_REQUESTED:
                 return strdup("stopped on request");
@@ -190,7 +242,7 @@ char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detai
 
         case REASON_UNHEALTHY:
                 return l->failed || l->backoff ? failure_text(spec, l, detail)
-                                               : misses_words(l->n_misses, detail);
+                                               : sick_text(l, detail);
 
         default:
                 return failure_text(spec, l, detail);

@@ -14,8 +14,9 @@
 /*
  * A new string, "" where there is nothing to say, NULL where memory is out. detail is what only
  * others know, or NULL. With REASON_DEPENDENCY (waiting, or Failed) it is the name of the
- * dependency, with REASON_MODE the name of the mode in force, with REASON_START_TIMEOUT and
- * REASON_UNHEALTHY what the last probe got; else it is about a start that failed (who holds the
- * port, which places were tried), in place of the errno.
+ * dependency, with REASON_MODE the name of the mode in force; of a start that failed it says why
+ * (who holds the port, which places were tried), in place of the errno; with REASON_PORT_IN_USE of
+ * one that was started, who answers in its place; of an end it goes on after it (its last words,
+ * what the last health check got).
  */
 char *reason_text(const SidecarSpec *spec, const Lifecycle *l, const char *detail);

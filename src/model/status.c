@@ -25,27 +25,6 @@ static const char *const sub_states[] = {
         [SUB_STATE_FAILED] = "failed",
 };
 
-static const char *const reason_codes[] = {
-        [REASON_NONE] = "none",
-        [REASON_REQUESTED] = "requested",
-        [REASON_EXIT_CODE] = "exit-code",
-        [REASON_SIGNAL] = "signal",
-        [REASON_CORE_DUMP] = "core-dump",
-        [REASON_EXEC_FAILED] = "exec-failed",
-        [REASON_BINARY_MISSING] = "binary-missing",
-        [REASON_START_TIMEOUT] = "start-timeout",
-        [REASON_UNHEALTHY] = "unhealthy",
-        [REASON_WATCHDOG] = "watchdog",
-        [REASON_DEPENDENCY] = "dependency",
-        [REASON_PORT_IN_USE] = "port-in-use",
-        [REASON_CRASH_LOOP] = "crash-loop",
-        [REASON_MODE] = "mode",
-        [REASON_OWNER_GONE] = "owner-gone",
-        [REASON_SHUTDOWN] = "shutdown",
-        [REASON_RESOURCES] = "resources",
-        [REASON_LOST] = "lost",
-};
-
 const char *status_to_string(Status status) {
         return statuses[status];
 }
@@ -60,8 +39,4 @@ Status status_from_string(const char *text) {
 
 const char *sub_state_to_string(SubState sub_state) {
         return sub_states[sub_state];
-}
-
-const char *reason_code_to_string(ReasonCode code) {
-        return reason_codes[code];
 }

@@ -34,6 +34,7 @@ typedef enum SubState {
         _SUB_STATE_INVALID = -EINVAL,
 } SubState;
 
+/* Records have the numbers: what is new comes last. What is said of each: model/reason-code. */
 typedef enum ReasonCode {
         REASON_NONE,
         REASON_REQUESTED,
@@ -44,7 +45,6 @@ typedef enum ReasonCode {
         REASON_BINARY_MISSING,
         REASON_START_TIMEOUT,
         REASON_UNHEALTHY,
-        REASON_WATCHDOG,
         REASON_DEPENDENCY,
         REASON_PORT_IN_USE,
         REASON_CRASH_LOOP,
@@ -53,6 +53,9 @@ typedef enum ReasonCode {
         REASON_SHUTDOWN,
         REASON_RESOURCES,
         REASON_LOST,
+        REASON_WATCHDOG,
+        REASON_DENIED,
+        REASON_OOM,
         _REASON_CODE_MAX,
         _REASON_CODE_INVALID = -EINVAL,
 } ReasonCode;

@@ -84,11 +84,11 @@ char *utf8_make_valid(const char *bytes, size_t n_bytes) {
 }
 
 char *utf8_make_printable(char *text) {
-        char *from = text, *to = text;
+        char *from = text, *to = text, *end = text + strlen(text);
 
-        while (*from) {
+        while (from < end) {
                 const uint8_t *bytes = (const uint8_t *) from;
-                size_t length = character_length(bytes, strlen(from));
+                size_t length = character_length(bytes, (size_t) (end - from));
                 /* U+0080 to U+009F are control characters too, and C2 begins them. */
                 bool is_control = length == 0 || bytes[0] < 0x20 || bytes[0] == 0x7F ||
                                   (bytes[0] == 0xC2 && bytes[1] < 0xA0);

@@ -222,10 +222,7 @@ START_TEST(what_a_later_version_brings_is_not_supported) {
         static const struct {
                 const char *interface, *method, *types;
         } later[] = {
-                { "Manager", "Dump", "" },
-                { "Sidecar", "CheckHealth", "a{sv}" },
                 { "Sidecar", "OpenLog", "a{sv}" },
-                { "Sidecar", "Explain", "" },
         };
         _cleanup_free_ char *sidecar = sidecar_path("web");
 

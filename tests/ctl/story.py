@@ -187,7 +187,7 @@ class Names(Story):
             self.expect(2, pattern, *arguments)
 
     def test_what_comes_later_says_so(self):
-        for verb in "why top run show cat import export doctor".split():
+        for verb in "top run show cat import export doctor".split():
             self.expect(2, f"{verb} is not supported yet by this version", verb)
             self.assertNotRegex(self.run_ok("--help"), rf"(?m)^  {verb}\b")
 
@@ -235,6 +235,26 @@ class Lifecycle(Story):
             [item] = json.loads(done.stdout)
             self.assertEqual((item["Name"], item["Status"]), (name, "Failed"))
             self.assertEqual(item["ReasonCode"], code)
+
+    def test_why_tells_cause_next_step_and_remedy(self):
+        self.session.run("start", "fails")
+        told = self.run_ok("why", "fails")
+        self.assertRegex(told, rf"{APP}/fails is Failed \(failed\) since ")
+        self.assertRegex(told, r"Why: exited with code 3 after .*: the last words\n")
+        self.assertRegex(told, r"Next: stays as it is until somebody starts it")
+        self.assertRegex(told, r"Would help: .*sidecarctl logs")
+        self.assertRegex(told, r"Starts: started .*: ended as said above")
+
+        [why] = self.session.json("why", "fails")
+        self.assertEqual((why["App"], why["Name"]), (APP, "fails"))
+        self.assertEqual((why["status"], why["reason-code"]), ("Failed", "exit-code"))
+        self.assertEqual(why["last-words"], ["the last words"])
+        self.assertEqual(why["facts"]["code"], 3)
+        self.assertEqual(why["generations"][0]["exit-code"], 3)
+
+        self.assertRegex(self.run_ok("why", "lone"), rf"{OTHER}/lone is Stopped")
+        self.expect(4, "nope", "why", "nope")
+        self.expect(2, "why", "why")
 
     def test_one_that_fails_keeps_no_other_from_starting(self):
         done = self.session.run("start", "missing", "lone")

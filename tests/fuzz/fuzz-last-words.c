@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "model/last-words.h"
+#include "model/secrets.h"
 #include "util/utf8.h"
 
 #define LINES_MAX 256
@@ -42,7 +43,7 @@ static size_t split(LogLine lines[LINES_MAX], const char *text, size_t n_bytes) 
 
 /* Of a secret that is printable text: any other one is changed by what makes a line printable. */
 static void check_secret(const char *words, const char *secret) {
-        if (strlen(secret) < LAST_WORDS_SECRET_BYTES_MIN || strchr(secret, '*'))
+        if (strlen(secret) < SECRET_BYTES_MIN || strchr(secret, '*'))
                 return;
         for (const char *c = secret; *c; c++)
                 if (*c <= ' ' || *c > '~')

@@ -255,6 +255,8 @@ static bool note_news(History *history, const News *news) {
 
         case NEWS_EXITED:
                 brain->exit_is_news = true;
+                if (news->oom_limit != 0)
+                        lifecycle_on_oom(life, news->oom_limit);
                 lifecycle_on_exit(life, news->code, news->status, history->now, roll(history));
                 break;
 

@@ -13,7 +13,8 @@ static bool is_same_cause(const Cause *a, const Cause *b) {
         return a->code == b->code && a->last == b->last && a->exit_code == b->exit_code &&
                a->signal == b->signal && a->error == b->error &&
                a->before_ready == b->before_ready && a->attempts == b->attempts &&
-               a->n_misses == b->n_misses && a->uptime_usec == b->uptime_usec;
+               a->n_misses == b->n_misses && a->within_usec == b->within_usec &&
+               a->uptime_usec == b->uptime_usec && a->oom_limit == b->oom_limit;
 }
 
 static bool is_same_wish(const Lifecycle *a, const Lifecycle *b) {
@@ -24,8 +25,8 @@ static bool is_same_wish(const Lifecycle *a, const Lifecycle *b) {
 
 static bool is_same_state(const Lifecycle *a, const Lifecycle *b) {
         return a->process == b->process && a->ready == b->ready && a->n_misses == b->n_misses &&
-               a->doomed == b->doomed && a->backoff == b->backoff && a->failed == b->failed &&
-               a->exited == b->exited && a->generation == b->generation &&
+               a->oom_limit == b->oom_limit && a->doomed == b->doomed && a->backoff == b->backoff &&
+               a->failed == b->failed && a->exited == b->exited && a->generation == b->generation &&
                a->next_generation == b->next_generation && a->n_restarts == b->n_restarts &&
                a->n_in_a_row == b->n_in_a_row;
 }

@@ -7,6 +7,7 @@
  */
 
 #include <math.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include "sim/judge-facts.h"
@@ -189,6 +190,23 @@ static void forgive(Judge *judge, uint64_t now) {
                 judge->n_in_a_row = 0;
 }
 
+static ReasonCode code_of_exit(const News *news) {
+        switch (news->code) {
+
+        case CLD_EXITED:
+                return REASON_EXIT_CODE;
+
+        case CLD_KILLED:
+                return news->status == SIGKILL && news->oom_limit != 0 ? REASON_OOM : REASON_SIGNAL;
+
+        case CLD_DUMPED:
+                return REASON_CORE_DUMP;
+
+        default:
+                return REASON_LOST;
+        }
+}
+
 static void hear_exited(Judge *judge, const News *news, uint64_t now) {
         bool was_unwanted = is_unwanted(judge), success = is_success(judge, news);
 
@@ -206,12 +224,7 @@ static void hear_exited(Judge *judge, const News *news, uint64_t now) {
                 return;
         }
 
-        hear_failure(judge,
-                     news->code == CLD_EXITED   ? REASON_EXIT_CODE
-                     : news->code == CLD_KILLED ? REASON_SIGNAL
-                     : news->code == CLD_DUMPED ? REASON_CORE_DUMP
-                                                : REASON_LOST,
-                     false, now);
+        hear_failure(judge, code_of_exit(news), false, now);
 }
 
 static void hear_spawn_failed(Judge *judge, const News *news, uint64_t now) {

@@ -82,6 +82,10 @@ mutant 'maxDelay does not limit' restart 's/delay > limit/delay < 0/'
 mutant 'the delay does not grow' restart 's/delay \*= spec->factor/delay *= 1/'
 mutant 'the jitter is too wide' restart 's/spec->jitter \* position/spec->jitter * position * 1.5/'
 mutant 'success is restarted by on-failure' restart 's/ended_well && spec->policy/!ended_well \&\& spec->policy/'
+mutant 'memory that ran out is told as a signal' lifecycle \
+        "$(in_function cause_of_exit 's/l->oom_limit != 0/false/')"
+mutant 'memory that ran out is told of the next one' lifecycle \
+        "$(in_function lifecycle_did_spawn '/oom_limit = 0/d')"
 mutant 'a long life is not forgiven' lifecycle 's/^        forgive(l, now);//'
 mutant 'success before ready is success' lifecycle 's/ && !cause.before_ready//'
 mutant 'the start timeout is forgotten' lifecycle 's/now >= start_deadline(l)/false/'

@@ -63,15 +63,19 @@ static News exec_fate(Random *random) {
 static void roll_death(World *world) {
         static const struct {
                 int code, status;
+                uint64_t oom_limit;
         } deaths[] = {
-                { CLD_EXITED, 0 }, { CLD_EXITED, 0 },       { CLD_EXITED, 1 },
-                { CLD_EXITED, 3 }, { CLD_KILLED, SIGKILL }, { CLD_DUMPED, SIGSEGV },
-                { CLD_EXITED, 0 }, { CLD_EXITED, 255 },     { 0, 0 },
+                { CLD_EXITED, 0, 0 },       { CLD_EXITED, 0, 0 },
+                { CLD_EXITED, 1, 0 },       { CLD_EXITED, 3, 1 << 20 },
+                { CLD_KILLED, SIGKILL, 0 }, { CLD_KILLED, SIGKILL, UINT64_MAX },
+                { CLD_DUMPED, SIGSEGV, 0 }, { CLD_EXITED, 0, 0 },
+                { CLD_EXITED, 255, 0 },     { 0, 0, 0 },
         };
         size_t i = random_below(world->random, sizeof(deaths) / sizeof(deaths[0]));
 
         world->code = deaths[i].code;
         world->status = deaths[i].status;
+        world->oom_limit = deaths[i].oom_limit;
 }
 
 static Member member_roll(Random *random, uint64_t now) {
@@ -197,7 +201,12 @@ static News take_probe(World *world, uint64_t now) {
 static News take_exit(World *world) {
         world->stage = WORLD_EXITED;
         world->probe_at = USEC_INFINITY;
-        return (News){ .kind = NEWS_EXITED, .code = world->code, .status = world->status };
+        return (News){
+                .kind = NEWS_EXITED,
+                .code = world->code,
+                .status = world->status,
+                .oom_limit = world->oom_limit,
+        };
 }
 
 static News take_keeper(World *world, uint64_t now) {
@@ -333,6 +342,7 @@ size_t world_list_past(const World *world, uint64_t generation, News ret[static 
                         .kind = NEWS_EXITED,
                         .code = world->code,
                         .status = world->status,
+                        .oom_limit = world->oom_limit,
                 };
         if (world->stage == WORLD_EMPTY)
                 ret[n++] = (News){ .kind = NEWS_EMPTIED };

@@ -39,6 +39,7 @@ typedef struct News {
         bool alive;     /* the probe's answer */
         int code;       /* of an exit, as in siginfo_t */
         int status;
+        uint64_t oom_limit; /* ... as in Lifecycle */
 } News;
 
 /* How far the keeper is with its news of this generation. */
@@ -67,7 +68,8 @@ typedef struct World {
         News fate;           /* what fork or exec come to */
         bool exec_is_known;
         Member main;
-        int code, status; /* how the main process dies */
+        int code, status;   /* how the main process dies */
+        uint64_t oom_limit; /* ... and whether memory ran out before */
         uint64_t serves_at;
         uint64_t hangs_at; /* from then on it answers nothing */
         Member leftovers[WORLD_LEFTOVERS_MAX];

@@ -49,6 +49,63 @@ START_TEST(a_death_is_told_by_its_signal) {
 }
 END_TEST
 
+START_TEST(last_words_are_the_cause_of_an_exit_and_what_came_before_a_death) {
+        live_and_end(2345 * USEC_PER_MSEC, CLD_EXITED, 1);
+        assert_reason_with("OSError: [Errno 98] Address already in use",
+                           "exited with code 1 after 2.3 s: OSError: [Errno 98] Address already in "
+                           "use");
+
+        live_and_end(USEC_PER_SEC, CLD_KILLED, SIGKILL);
+        assert_reason_with("its last words: listening",
+                           "killed by SIGKILL after 1.0 s; its last words: listening");
+
+        go(FAR_PROBING);
+        (void) end_main(CLD_EXITED, 0);
+        assert_reason_with("listening", "exited with code 0 before it was ready: does it go to the "
+                                        "background? Its last words: listening");
+
+        go(FAR_PROBING);
+        (void) pass(spec.start_timeout_usec);
+        assert_reason_with("nothing listens on port 8001",
+                           "web did not become ready within 30s: nothing listens on port 8001");
+}
+END_TEST
+
+START_TEST(out_of_memory_is_told_with_the_limit) {
+        go(FAR_READY);
+        lifecycle_on_oom(&life, 512 * 1024 * 1024);
+        (void) pass(3 * USEC_PER_SEC);
+        (void) end_main(CLD_KILLED, SIGKILL);
+        ck_assert_int_eq(lifecycle_reason_code(&life), REASON_OOM);
+        assert_reason("killed by the kernel after 3.0 s, because it needs more memory than its "
+                      "limit of 512 MiB");
+
+        go(FAR_READY);
+        lifecycle_on_oom(&life, UINT64_MAX);
+        (void) end_main(CLD_KILLED, SIGKILL);
+        assert_reason("killed by the kernel after 0 us, because memory ran out");
+}
+END_TEST
+
+START_TEST(out_of_memory_is_the_cause_of_a_sigkill_alone_and_of_one_generation) {
+        go(FAR_READY);
+        lifecycle_on_oom(&life, UINT64_MAX);
+        (void) end_main(CLD_KILLED, SIGTERM);
+        ck_assert_int_eq(lifecycle_reason_code(&life), REASON_SIGNAL);
+
+        go(FAR_READY);
+        lifecycle_on_oom(&life, UINT64_MAX);
+        (void) end_main(CLD_KILLED, SIGKILL);
+        lifecycle_on_empty(&life);
+        (void) pass(USEC_PER_SEC);
+        ck_assert_int_eq(life.process, PROCESS_REQUESTED);
+        (void) fork_main();
+        (void) exec_main();
+        (void) end_main(CLD_KILLED, SIGKILL);
+        ck_assert_int_eq(lifecycle_reason_code(&life), REASON_SIGNAL);
+}
+END_TEST
+
 START_TEST(success_before_ready_asks_for_a_daemon) {
         go(FAR_PROBING);
         (void) end_main(CLD_EXITED, 0);
@@ -222,6 +279,9 @@ TEST_MAIN("reason",
           there_is_nothing_to_say_of_what_goes_well,
           an_exit_is_told_by_its_code_and_age,
           a_death_is_told_by_its_signal,
+          last_words_are_the_cause_of_an_exit_and_what_came_before_a_death,
+          out_of_memory_is_told_with_the_limit,
+          out_of_memory_is_the_cause_of_a_sigkill_alone_and_of_one_generation,
           success_before_ready_asks_for_a_daemon,
           r5_not_ready_in_time_is_told_with_the_limit_as_written,
           what_could_not_be_started_is_told_by_the_error,

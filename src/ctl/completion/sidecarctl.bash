@@ -16,7 +16,7 @@ _sidecarctl_names() { # app, sidecar or both
 
 _sidecarctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= verb_at=0 i
-        local verbs='list status start stop restart kill logs events wait mode hold check daemon version'
+        local verbs='list status why start stop restart kill logs events wait mode hold check daemon version'
         local options='--json --color --help'
 
         for ((i = 1; i < COMP_CWORD; i++)); do

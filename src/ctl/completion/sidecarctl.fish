@@ -15,7 +15,7 @@ function __sidecarctl_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs list status start stop restart kill logs events wait mode hold check daemon version
+set -l verbs list status why start stop restart kill logs events wait mode hold check daemon version
 
 complete -c sidecarctl -f
 complete -c sidecarctl -l json -d 'Print JSON'
@@ -24,6 +24,7 @@ complete -c sidecarctl -s h -l help -d 'Help'
 
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a list -d 'Every sidecar and how it is'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a status -d 'All there is to know'
+complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a why -d 'Why it is as it is'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a start -d 'Start, and wait until ready'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a stop -d 'Stop, and wait until nothing is left'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a restart -d 'Stop, start, and wait'
@@ -38,8 +39,8 @@ complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a daemon -d 'Let what 
 complete -c sidecarctl -n "__sidecarctl_verb daemon" -f -a upgrade
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a version -d 'Tell the version'
 
-complete -c sidecarctl -n '__sidecarctl_verb list status start stop restart logs events wait mode hold' -a '(__sidecarctl_apps)'
-complete -c sidecarctl -n '__sidecarctl_verb status start stop restart kill logs wait hold' -a '(__sidecarctl_sidecars)'
+complete -c sidecarctl -n '__sidecarctl_verb list status why start stop restart logs events wait mode hold' -a '(__sidecarctl_apps)'
+complete -c sidecarctl -n '__sidecarctl_verb status why start stop restart kill logs wait hold' -a '(__sidecarctl_sidecars)'
 complete -c sidecarctl -n '__sidecarctl_verb check' -F
 
 complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode events' -l no-wait -d 'Do not wait'
