@@ -161,9 +161,9 @@ mutant 'the end of a process is taken twice' brain \
         "$(in_function is_had 's/ || life->process == PROCESS_NONE//')"
 mutant 'a start that reached nobody is waited for' brain \
         "$(in_function on_nothing_there '/lifecycle_on_never_spawned/d')"
-mutant 'a start that reached nobody has used its number up' lifecycle \
+mutant 'a start that reached nobody has used its number up' lifecycle-fields \
         "$(in_function lifecycle_on_never_spawned 's/if (!was_stopping)/if (false)/')"
-mutant 'a start that reached nobody takes back a promise' lifecycle \
+mutant 'a start that reached nobody takes back a promise' lifecycle-fields \
         "$(in_function lifecycle_on_never_spawned 's/if (!was_stopping)//')"
 mutant 'a start that reached somebody is taken back' brain \
         "$(in_function resume 's/if (n == 0)/lifecycle_on_never_spawned(\&history->brain.life); &/')"
@@ -173,16 +173,16 @@ mutant 'what has become of others meanwhile is not asked' brain \
         "$(in_function resume '/note_others/d')"
 mutant 'the probe of a dead brain is waited for' brain \
         "$(in_function brain_start 's/lifecycle_on_adopted.*/& history->brain.life.probing = true;/')"
-mutant 'the next brain does not probe at once' lifecycle \
+mutant 'the next brain does not probe at once' lifecycle-fields \
         "$(in_function lifecycle_on_adopted 's/probe_at = now/probe_at = UINT64_MAX/')"
-mutant 'a pause is over with its brain' lifecycle \
+mutant 'a pause is over with its brain' lifecycle-fields \
         "$(in_function lifecycle_on_adopted 's/l->probing = false;/& l->retry_at = now;/')"
-mutant 'the grace of a stop is over with its brain' lifecycle \
+mutant 'the grace of a stop is over with its brain' lifecycle-fields \
         "$(in_function lifecycle_on_adopted 's/l->probing = false;/& l->end_stage_until = now;/')"
-mutant 'the start timeout begins anew with each brain' lifecycle \
+mutant 'the start timeout begins anew with each brain' lifecycle-fields \
         "$(in_function lifecycle_on_adopted 's/l->probing = false;/& l->started_at = now;/')"
-for field in restart kill ready backoff exited next_generation n_in_a_row retry_at end_stage \
-        end_stage_until killed_at sub_state; do
+for field in restart kill ready oom_limit backoff exited next_generation n_in_a_row retry_at \
+        end_stage end_stage_until killed_at sub_state; do
         mutant "$field is not recorded" lifecycle-fields "/Lifecycle, $field,/d"
 done
 mutant 'the cause is not recorded' lifecycle-fields '/Lifecycle, cause,/d'
