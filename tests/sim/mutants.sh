@@ -181,8 +181,8 @@ mutant 'the grace of a stop is over with its brain' lifecycle-fields \
         "$(in_function lifecycle_on_adopted 's/l->probing = false;/& l->end_stage_until = now;/')"
 mutant 'the start timeout begins anew with each brain' lifecycle-fields \
         "$(in_function lifecycle_on_adopted 's/l->probing = false;/& l->started_at = now;/')"
-for field in restart kill ready backoff exited next_generation n_in_a_row retry_at end_stage \
-        end_stage_until killed_at sub_state; do
+for field in restart kill ready oom_limit backoff exited next_generation n_in_a_row retry_at \
+        end_stage end_stage_until killed_at sub_state; do
         mutant "$field is not recorded" lifecycle-fields "/Lifecycle, $field,/d"
 done
 mutant 'the cause is not recorded' lifecycle-fields '/Lifecycle, cause,/d'
