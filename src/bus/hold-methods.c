@@ -87,7 +87,6 @@ int method_hold(sd_bus_message *message, void *userdata, sd_bus_error *ret_error
                 return explain(r, app, ret_error);
         }
 
-        (void) TAKE_FD(pidfd);
         path = path_of_app(app);
         return path ? sd_bus_reply_method_return(message, "o", path) : -ENOMEM;
 }

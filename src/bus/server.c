@@ -16,6 +16,7 @@
 #include "bus/server.h"
 #include "bus/sidecar-object.h"
 #include "bus/waiter.h"
+#include "util/clock.h"
 #include "util/crashpoint.h"
 #include "util/duration.h"
 #include "util/log.h"
@@ -275,9 +276,40 @@ Server *server_free(Server *server) {
         sd_event_source_disable_unref(server->flusher);
         sd_event_source_disable_unref(server->status_teller);
         sender_filter_free(server->senders);
-        sd_bus_flush_close_unref(server->bus);
+        /* To flush what has not even begun is to wait until it has: for ever, on a stopped bus. */
+        if (server->bus && sd_bus_is_ready(server->bus) > 0)
+                (void) sd_bus_flush(server->bus);
+        sd_bus_close_unref(server->bus);
         free(server);
         return NULL;
+}
+
+static bool is_lost_for_good(const Supervisor *supervisor) {
+        return supervisor->bus_lost_at != 0 &&
+               clock_monotonic_usec() >= supervisor->bus_lost_at + RETRY_LIMIT_USEC;
+}
+
+static void give_bus_up(Supervisor *supervisor) {
+        log_error("The session bus has not come back for ten seconds");
+        supervisor_shut_down(supervisor);
+}
+
+/* An end that is under way needs no bus. */
+static void leave_lost_bus(const Server *server) {
+        Supervisor *supervisor = server->supervisor;
+
+        if (supervisor->shutting_down)
+                return;
+
+        /* Each brain gets a connection, and loses it: that would go on for ever. */
+        if (is_lost_for_good(supervisor)) {
+                give_bus_up(supervisor);
+                return;
+        }
+
+        log_notice("The session bus has gone, or has cut us off");
+        supervisor_note_bus_lost(supervisor);
+        supervisor_leave(supervisor, false);
 }
 
 static void on_name_is_ours(Server *server) {
@@ -287,19 +319,27 @@ static void on_name_is_ours(Server *server) {
         server->has_name = true;
         CRASHPOINT("name-ours");
         log_info("Ready, as %s on the session bus", BUS_NAME);
-        supervisor_note_bus_there(server->supervisor);
         (void) keeper_client_send_ready(server->supervisor->keeper);
 }
 
 static int
 on_name_requested(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error _unused_) {
+        const Server *server = userdata;
         const sd_bus_error *error = sd_bus_message_get_error(reply);
         uint32_t answer = 0;
 
+        /* By us, for a connection that has ended or a bus that says nothing: that is no refusal. */
+        if (error && sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY)) {
+                leave_lost_bus(server);
+                return 1;
+        }
         if (error) {
                 log_error("The bus refuses the name %s: %s", BUS_NAME, error->message);
                 return sd_event_exit(sd_bus_get_event(sd_bus_message_get_bus(reply)), -EACCES);
         }
+
+        /* It answers, so it is back: not before, since it may take us and drop us at once. */
+        supervisor_note_bus_there(server->supervisor);
 
         /* DBUS_REQUEST_NAME_REPLY_: 1 it is ours, 2 we are queued behind who has it. */
         if (sd_bus_message_read(reply, "u", &answer) >= 0 && answer == 2)
@@ -318,16 +358,6 @@ on_name_acquired(sd_bus_message *signal, void *userdata, sd_bus_error *ret_error
                 on_name_is_ours(userdata);
 
         return 0;
-}
-
-/* An end that is under way needs no bus. */
-static void leave_lost_bus(const Server *server) {
-        if (server->supervisor->shutting_down)
-                return;
-
-        log_notice("The session bus has gone, or has cut us off");
-        supervisor_note_bus_lost(server->supervisor);
-        supervisor_leave(server->supervisor, false);
 }
 
 static int
@@ -433,7 +463,11 @@ static int open_bus(Server *server) {
         if (r < 0)
                 return r;
 
-        r = sd_bus_attach_event(server->bus, server->supervisor->event, SD_EVENT_PRIORITY_NORMAL);
+        /* server_free() does, when all is told; sd-event would before that, and wait for it. */
+        r = sd_bus_set_close_on_exit(server->bus, false);
+        if (r >= 0)
+                r = sd_bus_attach_event(server->bus, server->supervisor->event,
+                                        SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
                 r = export_all(server);
         if (r >= 0)
@@ -446,7 +480,7 @@ static int open_bus(Server *server) {
 
 static void retry_later(Server *server);
 
-static int on_retry(sd_event_source *source _unused_, uint64_t usec, void *userdata) {
+static int on_retry(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         Server *server = userdata;
         Supervisor *supervisor = server->supervisor;
 
@@ -454,12 +488,10 @@ static int on_retry(sd_event_source *source _unused_, uint64_t usec, void *userd
         if (supervisor->shutting_down || open_bus(server) >= 0)
                 return 0;
 
-        if (usec < supervisor->bus_lost_at + RETRY_LIMIT_USEC)
+        if (is_lost_for_good(supervisor))
+                give_bus_up(supervisor);
+        else
                 retry_later(server);
-        else {
-                log_error("The session bus has not come back for ten seconds");
-                supervisor_shut_down(supervisor);
-        }
 
         return 0;
 }

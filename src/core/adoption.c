@@ -127,7 +127,7 @@ static int take_sidecar(const Adoption *adoption, const SidecarRecord *record) {
 static int take_hold(const Adoption *adoption, const HoldRecord *record) {
         const Supervisor *supervisor = adoption->supervisor;
         App *app = supervisor_find_app(supervisor, record->app);
-        int pidfd, r;
+        _cleanup_close_ int pidfd = -1;
 
         if (!app)
                 return 0;
@@ -138,10 +138,7 @@ static int take_hold(const Adoption *adoption, const HoldRecord *record) {
                 return 0;
         }
 
-        r = hold_adopt(app, record, pidfd);
-        if (r < 0)
-                safe_close(pidfd);
-        return r;
+        return hold_adopt(app, record, pidfd);
 }
 
 /* What its manifest declares and was never started. */
@@ -192,6 +189,34 @@ static void note_adoption(const Sidecar *s) {
         (void) supervisor_add_event(s->supervisor, &event);
 }
 
+static bool depends_on_unresumed(const App *app, const Sidecar *s) {
+        for (size_t i = 0; i < s->spec->n_depends_on; i++) {
+                const Sidecar *other = app_find(app, s->spec->depends_on[i].name);
+
+                if (other && other->is_to_resume)
+                        return true;
+        }
+
+        return false;
+}
+
+/* Dependencies first: nobody is started beside one that has died meanwhile. NULL: that was all. */
+static Sidecar *find_next(const App *app) {
+        Sidecar *next = NULL;
+
+        for (size_t i = 0; i < app->n_sidecars; i++) {
+                Sidecar *s = app->sidecars[i];
+
+                if (!s->is_to_resume)
+                        continue;
+                next = s;
+                if (!depends_on_unresumed(app, s))
+                        break;
+        }
+
+        return next;
+}
+
 /* What a sidecar comes to is written down by itself; these events can be so all at once. */
 static unsigned resume_all(const Supervisor *supervisor) {
         _cleanup_free_ Sidecar **adopted = NULL;
@@ -203,11 +228,13 @@ static unsigned resume_all(const Supervisor *supervisor) {
         n = 0;
         for (size_t i = 0; i < supervisor->n_apps; i++) {
                 App *app = supervisor->apps[i];
+                Sidecar *s;
 
-                app_hold_still(app, true);
-                for (size_t k = 0; k < app->n_sidecars; k++)
-                        if (sidecar_resume(app->sidecars[k]) && adopted)
-                                adopted[n++] = app->sidecars[k];
+                while ((s = find_next(app))) {
+                        app_hold_still(app, true); /* as the others are by now */
+                        if (sidecar_resume(s) && adopted)
+                                adopted[n++] = s;
+                }
                 app_hold_still(app, false);
         }
 

@@ -91,7 +91,9 @@ int app_adopt_sidecar(App *app,
                       const SidecarRecord *record,
                       SidecarSpec *running,
                       SidecarSpec *ports_spec) {
-        SidecarSpec *spec = manifest_find_sidecar(app->manifest, record->name);
+        /* There is none if it is masked, or cannot be read any more. */
+        SidecarSpec *spec =
+                app->manifest ? manifest_find_sidecar(app->manifest, record->name) : NULL;
         Sidecar *sidecar;
         int r;
 

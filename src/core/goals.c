@@ -212,6 +212,8 @@ static void tell_mode(App *app, ModeResult result) {
         (void) supervisor_add_event(app->supervisor, &event);
         CRASHPOINT("mode-decided");
         records_commit(supervisor->records);
+        /* Even inside of another's batch: what follows is told at once. */
+        (void) records_flush(supervisor->records);
         CRASHPOINT("mode-recorded");
         supervisor->observer->on_mode(app, supervisor->observer_userdata);
 }

@@ -8,6 +8,7 @@
  * even if a user has stopped it (contract H4).
  */
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
 
@@ -234,7 +235,7 @@ static int find_place(const Supervisor *supervisor, uint32_t *ret) {
         return -EUSERS;
 }
 
-/* The caller sets place, and pidfd, which becomes the hold's. */
+/* The caller sets place. */
 static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
         _cleanup_(hold_freep) Hold *hold = NULL;
         int r;
@@ -245,7 +246,9 @@ static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
 
         hold->supervisor = app->supervisor;
         hold->app = app;
-        hold->pidfd = -1;
+        hold->pidfd = fcntl(spec->pidfd, F_DUPFD_CLOEXEC, 3);
+        if (hold->pidfd < 0)
+                return -errno;
         hold->pid = spec->pid;
         hold->since_usec = clock_realtime_usec();
         hold->has_set = spec->has_set;
@@ -256,7 +259,7 @@ static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
         if (r >= 0)
                 r = add_names(&hold->sidecars, spec->sidecars);
         if (r >= 0)
-                r = sd_event_add_io(hold->supervisor->event, &hold->death, spec->pidfd, EPOLLIN,
+                r = sd_event_add_io(hold->supervisor->event, &hold->death, hold->pidfd, EPOLLIN,
                                     on_death, hold);
         if (r < 0)
                 return r;
@@ -351,7 +354,6 @@ int hold_app(App *app, const HoldSpec *spec) {
                 (void) log_warning_errno(r, "%s: its hold would not survive this daemon", app->id);
 
         CRASHPOINT("hold-kept");
-        hold->pidfd = spec->pidfd;
         supervisor->holds[supervisor->n_holds++] = hold;
         record_hold(hold);
         note(TAKE_PTR(hold), EVENT_HELD);
@@ -384,7 +386,6 @@ int hold_adopt(App *app, const HoldRecord *record, int pidfd) {
         hold->place = record->place;
         hold->since_usec = record->since_usec;
         hold->linger_until = record->linger_until;
-        hold->pidfd = pidfd;
         app->supervisor->holds[app->supervisor->n_holds++] = hold;
         if (hold->linger_until != 0)
                 expire(hold);

@@ -36,7 +36,7 @@ typedef struct Hold {
         sd_event_source *linger; /* set: the owner has gone, the hold not yet */
 } Hold;
 
-/* What a client asks for. Borrowed, but for the pidfd, which is taken over on success. */
+/* What a client asks for; borrowed. */
 typedef struct HoldSpec {
         const char *owner;
         const char *reason;
@@ -67,8 +67,7 @@ bool app_is_named_by_hold(const App *app, const char *name);
 
 typedef struct HoldRecord HoldRecord;
 
-/* Takes up the hold of an earlier brain's life, and what is left of its linger. pidfd: taken over.
- */
+/* Takes up the hold of an earlier brain's life, and what is left of its linger. pidfd: borrowed. */
 int hold_adopt(App *app, const HoldRecord *record, int pidfd);
 
 /*

@@ -32,6 +32,7 @@ struct Records {
         uint64_t epoch; /* of this ledger: which manifests it has */
         sd_event_source *rewriter;
         bool is_rewriting; /* how large it is may be asked once it is whole */
+        bool is_lacking;   /* something since the last flush could not be put into the batch */
 };
 
 static int on_rewrite(sd_event_source *source, uint64_t usec, void *userdata);
@@ -88,10 +89,11 @@ void records_rewrite(const Records *records) {
 }
 
 int records_flush(Records *records) {
+        bool is_lacking = TAKE(records->is_lacking, false);
         int r;
 
         if (!records->ledger || records->batch.n_bytes == 0)
-                return 0;
+                return is_lacking ? -ENOMEM : 0;
 
         CRASHPOINT("record-unwritten");
         r = ledger_file_append(records->ledger, RECORD_BATCH, records->batch.bytes,
@@ -104,7 +106,7 @@ int records_flush(Records *records) {
         } else if (!records->is_rewriting && ledger_file_is_overgrown(records->ledger))
                 rewrite_in(records, 0);
 
-        return r;
+        return is_lacking ? -ENOMEM : r;
 }
 
 void records_begin(Records *records) {
@@ -126,7 +128,8 @@ static uint64_t checksum(const char *bytes, size_t n_bytes) {
 }
 
 /* What is not written now is when all is written anew. */
-static void give_up(const Records *records) {
+static void give_up(Records *records) {
+        records->is_lacking = records->is_lacking || records->depth > 0;
         (void) log_warning_errno(-ENOMEM, "Cannot write down what was decided");
         rewrite_in(records, REWRITE_RETRY_USEC);
 }
@@ -137,6 +140,7 @@ static void add(Records *records,
                 const RecordField *fields,
                 const void *object,
                 uint64_t *known) {
+        size_t n_before = records->batch.n_bytes;
         uint32_t head[2] = { kind };
         uint64_t sum;
 
@@ -155,6 +159,7 @@ static void add(Records *records,
         head[1] = (uint32_t) records->scratch.n_bytes;
         if (record_buffer_append(&records->batch, head, sizeof(head)) < 0 ||
             record_buffer_append(&records->batch, records->scratch.bytes, head[1]) < 0) {
+                records->batch.n_bytes = n_before;
                 give_up(records);
                 return;
         }
@@ -334,12 +339,15 @@ static int record_all_of(const App *app) {
         record_app(app);
         for (size_t i = 0; i < app->n_sidecars; i++) {
                 Sidecar *s = app->sidecars[i];
+                uint64_t former = TAKE(s->recorded, 0);
 
                 /* What has never done anything is as the manifest makes it. */
-                if (s->recorded == 0)
+                if (former == 0)
                         continue;
-                s->recorded = 0;
                 record_sidecar(s);
+                /* It could not be: it is to be tried again, and not to be taken for such a one. */
+                if (s->recorded == 0)
+                        s->recorded = former;
         }
 
         return records->batch.n_bytes < REWRITE_PIECE_BYTES ? 0 : records_flush(records);
@@ -367,6 +375,8 @@ static int write_all(LedgerFile *fresh, void *userdata) {
         LedgerFile *former = records->ledger;
         int r = 0;
 
+        /* A ledger that lacks something does not take the place of one that has it. */
+        records->is_lacking = false;
         records->ledger = fresh;
         records_begin(records);
         record_supervisor(supervisor);
@@ -378,6 +388,7 @@ static int write_all(LedgerFile *fresh, void *userdata) {
                 r = record_events(records);
         if (r >= 0)
                 r = records_flush(records);
+        records->batch.n_bytes = 0;
         records->depth--;
         records->ledger = former;
         return r;

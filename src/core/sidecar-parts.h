@@ -13,6 +13,9 @@
 /* Any number: for jitter. */
 uint32_t sidecar_roll(void);
 
+/* Makes ring, file and output (core/sidecar-output.c). */
+int sidecar_open_logs(Sidecar *sidecar);
+
 /* The notify socket of a generation (core/sidecar-notify.c). */
 int sidecar_open_notify(Sidecar *sidecar);
 /* Takes the descriptor over that another brain had; -1: there is none. */

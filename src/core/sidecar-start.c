@@ -335,6 +335,21 @@ static int find_working_directory(Launch *launch) {
         return refuse(launch, REASON_EXEC_FAILED, ENOTDIR, true, detail);
 }
 
+/* Whoever comes after us must know that it is wanted, before anybody is asked for it. */
+static int write_down(Sidecar *s) {
+        Records *records = s->supervisor->records;
+        int r;
+
+        /* Within a batch: outside of one the record is written, or not, where nobody asks. */
+        records_begin(records);
+        record_sidecar(s);
+        CRASHPOINT("spawn-made-ready");
+        r = records_flush(records);
+        records_commit(records);
+        CRASHPOINT("spawn-recorded");
+        return r;
+}
+
 static int spawn(Launch *launch) {
         Sidecar *s = launch->sidecar;
         OutputEnds ends;
@@ -358,11 +373,7 @@ static int spawn(Launch *launch) {
         spec.kept_stderr_fd = ends.kept_stderr_fd;
         spec.kept_notify_fd = notify_socket_fd(s->notify);
 
-        /* Before anybody is asked for it: whoever comes after us must know that it is wanted. */
-        record_sidecar(s);
-        CRASHPOINT("spawn-made-ready");
-        r = records_flush(s->supervisor->records);
-        CRASHPOINT("spawn-recorded");
+        r = write_down(s);
         if (r >= 0)
                 r = tree_spawn(s->tree, &spec);
         CRASHPOINT("spawn-sent");

@@ -424,75 +424,6 @@ const TreeObserver sidecar_tree_observer = {
         .on_emptied = on_emptied,
 };
 
-/* At debug level the supervisor's log has every line too (contract G5). */
-static void log_lines(const Sidecar *s, uint64_t first) {
-        LogLine line;
-
-        for (uint64_t n = first; log_ring_get(s->ring, n, &line); n = line.number + 1)
-                log_at(line.stream == LOG_STDERR ? LOG_WARNING : LOG_INFO, "[%s] %.*s",
-                       sidecar_name(s), (int) line.n_bytes, line.bytes);
-}
-
-static void on_lines(uint64_t first, void *userdata) {
-        Sidecar *s = userdata;
-
-        if (log_get_max_level() >= LOG_DEBUG)
-                log_lines(s, first);
-
-        s->supervisor->observer->on_log(s, s->supervisor->observer_userdata);
-        sidecar_match_lines(s, first);
-}
-
-static void on_memory(int memory_fd, void *userdata) {
-        const Sidecar *s = userdata;
-        int r;
-
-        r = tree_keep_memory(s->tree, memory_fd);
-        if (r < 0)
-                (void) log_warning_errno(r, "[%s] its output would not survive this daemon",
-                                         sidecar_name(s));
-}
-
-static void on_room(void *userdata) {
-        Sidecar *s = userdata;
-
-        output_resume(s->output);
-}
-
-static void on_file_state(int error, void *userdata) {
-        Sidecar *s = userdata;
-
-        if (error != 0)
-                (void) log_warning_errno(error,
-                                         "[%s] its log file %s cannot be written; lines are kept "
-                                         "in memory only until it can",
-                                         sidecar_name(s), s->log_path);
-        else
-                log_notice("[%s] its log file is written again", sidecar_name(s));
-}
-
-static int open_logs(Sidecar *s) {
-        LogFileSpec spec = {
-                .max_size_bytes = s->spec->log_max_size_bytes,
-                .max_files = s->spec->log_max_files,
-        };
-        int r;
-
-        if (asprintf(&s->log_path, "%s/log/%s/%s.log", s->supervisor->state_dir, s->spec->app_id,
-                     s->spec->name) < 0)
-                return -ENOMEM;
-        spec.path = s->log_path;
-
-        r = log_ring_new(&s->ring, s->supervisor->log_base);
-        if (r >= 0)
-                r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
-        if (r >= 0)
-                r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines,
-                               on_memory, s);
-
-        return r;
-}
-
 int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec) {
         _cleanup_(sidecar_freep) Sidecar *s = NULL;
         int r;
@@ -508,7 +439,7 @@ int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec) {
         s->changed_at_usec = clock_realtime_usec();
         lifecycle_init(&s->life, s->spec, s->changed_at_usec);
 
-        r = open_logs(s);
+        r = sidecar_open_logs(s);
         if (r < 0)
                 return r;
 

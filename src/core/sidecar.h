@@ -142,14 +142,14 @@ bool sidecar_resume(Sidecar *sidecar);
 /* Another spec is in force from the next start on; what is up is not touched (contract F3). */
 void sidecar_set_spec(Sidecar *sidecar, SidecarSpec *spec);
 
-/*
- * What a client wants. The goal is set when they return (contract S7). *ret is the generation
- * that the wish will get. -ESHUTDOWN: the daemon is ending.
- */
 /* Sets and records the goal alone: sidecar_converge() is to follow. */
 void sidecar_want_up(Sidecar *sidecar);
 void sidecar_want_down(Sidecar *sidecar, ReasonCode on_whose_account, bool kill);
 
+/*
+ * What a client wants. The goal is set when they return (contract S7). *ret is the generation
+ * that the wish will get. -ESHUTDOWN: the daemon is ending; -EPERM: it is in safe mode.
+ */
 int sidecar_start(Sidecar *sidecar, uint64_t *ret);
 int sidecar_restart(Sidecar *sidecar, uint64_t *ret);
 void sidecar_stop(Sidecar *sidecar, ReasonCode on_whose_account, bool kill);

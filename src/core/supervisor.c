@@ -14,6 +14,7 @@
 
 #include "core/goals.h"
 #include "core/records.h"
+#include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
 #include "io/manifest-file.h"
@@ -372,6 +373,8 @@ int supervisor_new(Supervisor **ret, sd_event *event, const char *folder) {
         if (!supervisor)
                 return -ENOMEM;
 
+        /* What was slept before is nobody's loss. */
+        (void) supervisor_check_time(supervisor, UINT64_MAX, 0);
         supervisor->event = sd_event_ref(event);
         supervisor->folder = strdup(folder);
         if (!supervisor->folder ||

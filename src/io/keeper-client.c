@@ -330,8 +330,11 @@ int keeper_client_take_ledger(KeeperClient *client) {
         return client->ledger_fd < 0 ? -EBADF : TAKE_FD(client->ledger_fd);
 }
 
+/* Not queued: should we die meanwhile, all that was written into it would be lost with us. */
 int keeper_client_keep_ledger(KeeperClient *client, int fd) {
-        return keeper_client_send(client, &(WireMessage){ .kind = WIRE_KEEP_LEDGER }, &fd, 1);
+        const WireMessage message = { .kind = WIRE_KEEP_LEDGER };
+
+        return client->first ? -EAGAIN : wire_send(client->socket_fd, &message, &fd, 1);
 }
 
 int keeper_client_take_holder(KeeperClient *client, uint32_t index) {

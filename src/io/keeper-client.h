@@ -5,7 +5,7 @@
  * KeeperClient
  *
  * The brain's end of the one socket to sidecard-init: orders go out, news comes in and is given
- * to the Tree whose slot it names. Only io/tree.c and main talk to it.
+ * to the Tree whose slot it names. What core has kept over its death is sent here, too.
  */
 
 #include <stdbool.h>
@@ -46,7 +46,7 @@ bool keeper_client_is_safe_mode(const KeeperClient *client);
 
 /* The ledger's memfd, the caller's now; -EBADF: there is none (an old keeper). */
 int keeper_client_take_ledger(KeeperClient *client);
-/* From now on the keeper keeps this one; borrowed. */
+/* From now on the keeper keeps this one; borrowed. -EAGAIN: no room, it keeps the former. */
 int keeper_client_keep_ledger(KeeperClient *client, int fd);
 
 /* The pidfd that was kept at that place, the caller's now; -EBADF: none. */

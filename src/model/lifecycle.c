@@ -129,10 +129,6 @@ static Step next_of_ending(const Lifecycle *l, uint64_t now) {
         return (Step){ .kind = l->end_stage == END_MAIN ? STEP_TERM_REST : STEP_KILL_TREE };
 }
 
-static bool is_asked(const ProbeSpec *probe) {
-        return probe->kind == PROBE_HTTP || probe->kind == PROBE_TCP;
-}
-
 static Step next_of_starting(const Lifecycle *l, uint64_t now) {
         uint64_t deadline = start_deadline(l);
         bool probes = l->process == PROCESS_RUNNING && is_asked(&l->spec->readiness);
@@ -345,13 +341,10 @@ static void forgive(Lifecycle *l, uint64_t now) {
                 l->n_in_a_row = 0;
 }
 
-void lifecycle_on_oom(Lifecycle *l, uint64_t limit) {
-        l->oom_limit = limit;
-}
-
 static Cause cause_of_exit(const Lifecycle *l, int code, int status, uint64_t now) {
         bool is_oom = code == CLD_KILLED && status == SIGKILL && l->oom_limit != 0;
-        Cause cause = {
+
+        return (Cause){
                 .code = is_oom               ? REASON_OOM
                         : code == CLD_EXITED ? REASON_EXIT_CODE
                         : code == CLD_DUMPED ? REASON_CORE_DUMP
@@ -363,8 +356,6 @@ static Cause cause_of_exit(const Lifecycle *l, int code, int status, uint64_t no
                 .uptime_usec = now - l->started_at,
                 .oom_limit = is_oom ? l->oom_limit : 0,
         };
-
-        return cause;
 }
 
 void lifecycle_on_exit(Lifecycle *l, int code, int status, uint64_t now, uint32_t roll) {

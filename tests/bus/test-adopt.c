@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "app-calls.h"
 #include "log-lines.h"
@@ -500,6 +501,44 @@ START_TEST(d5_messages_of_128_mib_are_survived) {
 }
 END_TEST
 
+/* So large, by blanks, that two of them in the ledger make it be written anew. */
+static void write_large_manifest(const char *name) {
+        _cleanup_free_ char *text = NULL;
+
+        ck_assert_int_gt(asprintf(&text,
+                                  "{'manifestVersion': 1, 'id': 'org.example.Other', 'name': '%s',"
+                                  "%150000s 'sidecars': {'x': {'command': ['sleep', '1000']}}}",
+                                  name, ""),
+                         0);
+        world_write_manifest(world, "org.example.Other", text);
+}
+
+static void reload(void) {
+        ck_assert_int_ge(world_call(world, WORLD_PATH, "Manager", "Reload", NULL, NULL, ""), 0);
+}
+
+START_TEST(d2_what_has_lost_its_manifest_is_adopted_too) {
+        _cleanup_free_ char *path = NULL;
+        Standing before;
+
+        world_write_sidecars(world, "'one': " SLEEPER);
+        write_large_manifest("first");
+        world_run(world);
+        (void) world_start_ready(world, "one");
+
+        ck_assert_int_gt(asprintf(&path, "%s/data/sidecard/apps/" WORLD_APP ".json", world->dir),
+                         0);
+        ck_assert_int_ge(unlink(path), 0);
+        ck_assert_int_ge(symlink("/dev/null", path), 0);
+        reload();
+        write_large_manifest("second");
+        reload();
+        before = standing("one");
+        kill_brain();
+        assert_same(before, standing("one"));
+}
+END_TEST
+
 TEST_MAIN_TIMEOUT("adopt",
                   200,
                   world_setup,
@@ -521,4 +560,5 @@ TEST_MAIN_TIMEOUT("adopt",
                   d4_sighup_to_the_keeper_replaces_the_brain_and_nothing_else,
                   d1_an_end_in_order_goes_on_though_the_brain_dies,
                   d5_a_bus_that_is_restarted_touches_no_sidecar_and_no_living_owner,
-                  d5_messages_of_128_mib_are_survived)
+                  d5_messages_of_128_mib_are_survived,
+                  d2_what_has_lost_its_manifest_is_adopted_too)

@@ -80,10 +80,14 @@ class Session:
 
     def end_daemon(self):
         """The brain owns the name; its parent is the keeper, and the keeper's the wrapper."""
-        keeper = parent_of(self.ask_bus("GetConnectionUnixProcessID"))
-        wrapper = os.pidfd_open(parent_of(keeper))
-        signal.pidfd_send_signal(os.pidfd_open(keeper), signal.SIGTERM)
-        ended, _, _ = select.select([wrapper], [], [], 120)
+        pid = parent_of(self.ask_bus("GetConnectionUnixProcessID"))
+        keeper, wrapper = os.pidfd_open(pid), os.pidfd_open(parent_of(pid))
+        try:
+            signal.pidfd_send_signal(keeper, signal.SIGTERM)
+            ended, _, _ = select.select([wrapper], [], [], 120)
+        finally:
+            os.close(keeper)
+            os.close(wrapper)
         assert ended, "the daemon ends"
         assert self.status.read_text().strip() == "0", "the daemon ends with 0"
 
