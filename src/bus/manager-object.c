@@ -144,11 +144,15 @@ static int append_problems(sd_bus_message *reply, const Supervisor *supervisor) 
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int
-method_reload(sd_bus_message *message, void *userdata, sd_bus_error *ret_error _unused_) {
+static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const Server *server = userdata;
         int r;
+
+        /* It may be a manifest that the brains before this one died of. */
+        if (server->supervisor->is_safe_mode)
+                return sd_bus_error_setf(ret_error, ERROR_NOT_SUPPORTED, "Not now: %s",
+                                         SAFE_MODE_SENTENCE);
 
         r = supervisor_load(server->supervisor);
         if (r >= 0)

@@ -91,9 +91,13 @@ static int take_app(Past *past, Payload payload, bool is_gone) {
         r = record_decode(payload.bytes, payload.n_bytes, app_fields, &record);
         if (r < 0)
                 return r;
-        if (record.id)
-                drop_app(past, record.id);
-        if (record.id && !is_gone)
+        if (!record.id) {
+                record_done(app_fields, &record);
+                return -EBADMSG;
+        }
+
+        drop_app(past, record.id);
+        if (!is_gone)
                 grown = reallocarray(past->apps, past->n_apps + 1, sizeof(record));
         if (!grown) {
                 record_done(app_fields, &record);

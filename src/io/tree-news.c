@@ -133,10 +133,8 @@ static void on_guardian_message(Tree *tree, const WireMessage *message, int *pid
         }
 }
 
-static int on_guardian(_unused_ sd_event_source *source,
-                       _unused_ int fd,
-                       _unused_ uint32_t revents,
-                       void *userdata) {
+static int
+on_guardian(sd_event_source *source, _unused_ int fd, _unused_ uint32_t revents, void *userdata) {
         Tree *tree = userdata;
         int fds[WIRE_FDS_MAX] = { -1 }, r;
         WireMessage message = { 0 };
@@ -149,6 +147,8 @@ static int on_guardian(_unused_ sd_event_source *source,
         }
         if (r != -EAGAIN)
                 tree->guardian_source = sd_event_source_disable_unref(tree->guardian_source);
+        else if (source)
+                (void) sd_event_source_set_priority(source, SD_EVENT_PRIORITY_NORMAL);
         return 0;
 }
 

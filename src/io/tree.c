@@ -200,8 +200,11 @@ static void resume_news(Tree *tree, KeptSlot *kept) {
 
         message.kind = is_guarded ? WIRE_GUARDIAN : WIRE_FORKED;
         tree_on_news(&message, TAKE_FD(kept->main_fd), tree);
-        if (is_guarded)
+        if (is_guarded) {
                 (void) wire_send(tree->guardian_fd, &resend, NULL, 0);
+                /* A thousand answer at once: to be on the bus comes first. */
+                (void) sd_event_source_set_priority(tree->guardian_source, SD_EVENT_PRIORITY_IDLE);
+        }
         if (kept->entry.flags & WIRE_ENTRY_EXEC) {
                 message.kind = WIRE_EXEC;
                 tree_on_news(&message, -1, tree);

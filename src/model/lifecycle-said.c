@@ -4,10 +4,14 @@
  * Lifecycle: what it says of itself, and what nobody is to blame for
  *
  * News that gives a sidecar more time, or takes some away. None of it makes a state by itself:
- * what has run out by then is found by lifecycle_on_time().
+ * what has run out by then is found by lifecycle_on_time(), memory by lifecycle_on_exit().
  */
 
 #include "model/lifecycle-within.h"
+
+void lifecycle_on_oom(Lifecycle *l, uint64_t limit) {
+        l->oom_limit = limit;
+}
 
 void lifecycle_on_loading(Lifecycle *l, uint64_t now) {
         if (!l->ready && l->process == PROCESS_RUNNING)

@@ -9,7 +9,6 @@
  */
 
 #include <signal.h>
-#include <string.h>
 #include <sys/wait.h>
 
 #include "model/lifecycle-within.h"
@@ -341,13 +340,10 @@ static void forgive(Lifecycle *l, uint64_t now) {
                 l->n_in_a_row = 0;
 }
 
-void lifecycle_on_oom(Lifecycle *l, uint64_t limit) {
-        l->oom_limit = limit;
-}
-
 static Cause cause_of_exit(const Lifecycle *l, int code, int status, uint64_t now) {
         bool is_oom = code == CLD_KILLED && status == SIGKILL && l->oom_limit != 0;
-        Cause cause = {
+
+        return (Cause){
                 .code = is_oom               ? REASON_OOM
                         : code == CLD_EXITED ? REASON_EXIT_CODE
                         : code == CLD_DUMPED ? REASON_CORE_DUMP
@@ -359,8 +355,6 @@ static Cause cause_of_exit(const Lifecycle *l, int code, int status, uint64_t no
                 .uptime_usec = now - l->started_at,
                 .oom_limit = is_oom ? l->oom_limit : 0,
         };
-
-        return cause;
 }
 
 void lifecycle_on_exit(Lifecycle *l, int code, int status, uint64_t now, uint32_t roll) {

@@ -345,6 +345,7 @@ static bool has_feature(const char *wanted) {
 }
 
 START_TEST(d2_three_faults_of_its_own_are_safe_mode_until_an_upgrade) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_free_ char *text = NULL;
         Standing before;
 
@@ -359,6 +360,8 @@ START_TEST(d2_three_faults_of_its_own_are_safe_mode_until_an_upgrade) {
 
         ck_assert(has_feature("safe-mode"));
         assert_same(before, standing("one"));
+        ck_assert_int_lt(world_call(world, WORLD_PATH, "Manager", "Reload", &error, NULL, ""), 0);
+        ck_assert_str_eq(error.name, WORLD_ERROR "NotSupported");
         text = world_start_in_vain(world, "two", WORLD_ERROR "NotSupported");
         ck_assert_msg(strstr(text, "daemon upgrade"), "It says: %s", text);
         world_stop(world, "one");
