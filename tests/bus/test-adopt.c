@@ -221,6 +221,7 @@ START_TEST(d2_a_stop_under_way_comes_to_its_end) {
                                     " 'stop': {'timeout': '500ms'}}");
         world_run(world);
         (void) world_start_ready(world, "deaf");
+        log_await(world, "deaf", "main process");
         WORLD_AWAIT(world, (n = world_open_tree(world, "deaf", tree, ELEMENTSOF(tree))) > 0);
         world_ask_to_stop(world, "deaf", false);
         (void) world_next(world, "deaf", "Running/stopping");

@@ -19,7 +19,7 @@
 #define FROZEN 300     /* more than there are low numbers for */
 #define KEPT_FROM 1024 /* as in init/spawn.c */
 
-static int output[FROZEN][2];
+static int output[FROZEN][3];
 
 static int make_input(uint32_t slot) {
         int ends[2];
