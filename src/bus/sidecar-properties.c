@@ -11,6 +11,7 @@
 
 #include "bus/path.h"
 #include "bus/sidecar-object.h"
+#include "util/fnv.h"
 #include "util/strv.h"
 
 typedef int (*append_t)(sd_bus_message *reply, const Sidecar *sidecar);
@@ -215,19 +216,8 @@ static const struct {
         { "ControlGroup", MEMBER(cgroup_hash) },
 };
 
-/* FNV-1a: a change must be seen, an attacker is nobody's concern here. */
-static uint64_t hash_bytes(const void *bytes, size_t n_bytes) {
-        const uint8_t *byte = bytes;
-        uint64_t hash = UINT64_C(14695981039346656037);
-
-        for (size_t i = 0; i < n_bytes; i++)
-                hash = (hash ^ byte[i]) * UINT64_C(1099511628211);
-
-        return hash;
-}
-
 static uint64_t hash_text(const char *text) {
-        return text ? hash_bytes(text, strlen(text)) : 0;
+        return text ? fnv_hash(FNV_BEGIN, text, strlen(text)) : 0;
 }
 
 static SidecarTold told_now(const Sidecar *s) {
@@ -249,7 +239,7 @@ static SidecarTold told_now(const Sidecar *s) {
                 .exit_signal = (uint64_t) s->exit_signal,
                 .n_restarts = s->life.n_restarts,
                 .retry_at_usec = s->retry_at_usec,
-                .ports_hash = hash_bytes(s->ports, s->n_ports * sizeof(uint16_t)),
+                .ports_hash = fnv_hash(FNV_BEGIN, s->ports, s->n_ports * sizeof(uint16_t)),
                 .cgroup_hash = hash_text(tree_cgroup(s->tree)),
         };
 }

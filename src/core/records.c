@@ -16,6 +16,7 @@
 #include "io/ledger-file.h"
 #include "util/crashpoint.h"
 #include "util/duration.h"
+#include "util/fnv.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -118,13 +119,9 @@ void records_commit(Records *records) {
                 (void) records_flush(records);
 }
 
-static uint64_t checksum(const char *bytes, size_t n_bytes) {
-        uint64_t sum = 14695981039346656037u; /* FNV-1a */
-
-        for (size_t i = 0; i < n_bytes; i++)
-                sum = (sum ^ (unsigned char) bytes[i]) * 1099511628211u;
-
-        return sum;
+/* Of the one record that is there. */
+static uint64_t scratch_checksum(const Records *records) {
+        return fnv_hash(FNV_BEGIN, records->scratch.bytes, records->scratch.n_bytes);
 }
 
 /* What is not written now is when all is written anew. */
@@ -142,7 +139,7 @@ static void add(Records *records,
                 uint64_t *known) {
         size_t n_before = records->batch.n_bytes;
         uint32_t head[2] = { kind };
-        uint64_t sum;
+        uint64_t sum = 0;
 
         if (!records->ledger)
                 return;
@@ -152,7 +149,8 @@ static void add(Records *records,
                 give_up(records);
                 return;
         }
-        sum = checksum(records->scratch.bytes, records->scratch.n_bytes);
+        if (known)
+                sum = scratch_checksum(records);
         if (known && *known == sum)
                 return;
 
@@ -262,7 +260,7 @@ void record_is_known(Sidecar *s) {
         record = make_sidecar_record(s, ports);
         records->scratch.n_bytes = 0;
         if (record_encode(&records->scratch, sidecar_fields, &record) >= 0)
-                s->recorded = checksum(records->scratch.bytes, records->scratch.n_bytes);
+                s->recorded = scratch_checksum(records);
 }
 
 void record_sidecar_gone(const Sidecar *s) {

@@ -21,20 +21,13 @@
 #include <sys/stat.h>
 
 #include "init/instance.h"
+#include "util/fnv.h"
 #include "util/macro.h"
 
 #define ADDRESS_MAX 512
 
-/* FNV-1a, 64 bits: stable for ever, and no more than a name is made of it. */
-static uint64_t hash(uint64_t state, const void *data, size_t size) {
-        for (size_t i = 0; i < size; i++)
-                state = (state ^ ((const unsigned char *) data)[i]) * UINT64_C(0x100000001b3);
-
-        return state;
-}
-
 static uint64_t hash_text(const char *text) {
-        return hash(UINT64_C(0xcbf29ce484222325), text, strlen(text));
+        return fnv_hash(FNV_BEGIN, text, strlen(text));
 }
 
 static int hex_digit(char c) {
@@ -167,7 +160,7 @@ int instance_open(Instance *ret,
         if (r < 0)
                 return r;
         /* The device too: the same path in two containers is two supervisors. */
-        mark = hash(hash_text(ret->directory), &st.st_dev, sizeof(st.st_dev));
+        mark = fnv_hash(hash_text(ret->directory), &st.st_dev, sizeof(st.st_dev));
         (void) snprintf(ret->mark, sizeof(ret->mark), "%016llx", (unsigned long long) mark);
         return take_lock(directory_fd, ret_holder);
 }

@@ -16,10 +16,9 @@
 #include <string.h>
 
 #include "model/ledger.h"
+#include "util/fnv.h"
 
 #define LEDGER_MINOR 0
-#define FNV_OFFSET_BASIS UINT64_C(0xcbf29ce484222325)
-#define FNV_PRIME UINT64_C(0x100000001b3)
 
 typedef struct LedgerHeader {
         char magic[8];
@@ -42,21 +41,12 @@ static const LedgerHeader own_header = {
         .minor = LEDGER_MINOR,
 };
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n_bytes) {
-        const unsigned char *byte = bytes;
-
-        for (size_t i = 0; i < n_bytes; i++)
-                hash = (hash ^ byte[i]) * FNV_PRIME;
-
-        return hash;
-}
-
 static uint64_t frame_checksum(const LedgerFrame *frame, const char *payload) {
-        uint64_t hash = FNV_OFFSET_BASIS;
+        uint64_t hash = FNV_BEGIN;
 
-        hash = hash_bytes(hash, &frame->kind, sizeof(frame->kind));
-        hash = hash_bytes(hash, &frame->n_bytes, sizeof(frame->n_bytes));
-        return hash_bytes(hash, payload, frame->n_bytes);
+        hash = fnv_hash(hash, &frame->kind, sizeof(frame->kind));
+        hash = fnv_hash(hash, &frame->n_bytes, sizeof(frame->n_bytes));
+        return fnv_hash(hash, payload, frame->n_bytes);
 }
 
 void ledger_make_header(char ret[static LEDGER_HEADER_BYTES]) {
