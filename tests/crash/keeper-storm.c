@@ -10,12 +10,11 @@
  */
 
 #include <dirent.h>
-#include <getopt.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "log-lines.h"
+#include "storm-options.h"
 #include "test.h"
 
 #define LATEST_KILL_USEC (150 * USEC_PER_MSEC)
@@ -213,30 +212,12 @@ START_TEST(d3_nothing_is_left_when_the_keeper_is_killed_and_the_next_start_is_cl
 }
 END_TEST
 
-static int read_options(int argc, char *argv[]) {
-        static const struct option options[] = {
-                { "kills", required_argument, NULL, 'k' },
-                { "seed", required_argument, NULL, 's' },
-                { 0 },
-        };
-        int option;
-
-        seed = (unsigned int) time(NULL);
-        while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                if (option == '?')
-                        return -EINVAL;
-                *(option == 'k' ? &n_kills : &seed) = (unsigned int) strtoul(optarg, NULL, 10);
-        }
-
-        return n_kills > 0 && optind == argc ? 0 : -EINVAL;
-}
-
 int main(int argc, char *argv[]) {
         const TTest *const tests[] = {
                 d3_nothing_is_left_when_the_keeper_is_killed_and_the_next_start_is_clean
         };
 
-        if (read_options(argc, argv) < 0) {
+        if (storm_read_options(argc, argv, &n_kills, &seed) < 0) {
                 fprintf(stderr, "keeper-storm [--kills N] [--seed N]\n");
                 return 2;
         }

@@ -9,10 +9,8 @@
  * their lines and exit with known codes, and say by themselves who they were.
  */
 
-#include <getopt.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <time.h>
 
 #include "app-calls.h"
 #include "deeds.h"
@@ -21,6 +19,7 @@
 #include "lines.h"
 #include "lives.h"
 #include "settle.h"
+#include "storm-options.h"
 #include "test.h"
 
 #define LATEST_KILL_USEC (50 * USEC_PER_MSEC)
@@ -246,30 +245,12 @@ START_TEST(d2_nothing_is_lost_doubled_or_restarted_when_the_brain_is_killed) {
 }
 END_TEST
 
-static int read_options(int argc, char *argv[]) {
-        static const struct option options[] = {
-                { "kills", required_argument, NULL, 'k' },
-                { "seed", required_argument, NULL, 's' },
-                { 0 },
-        };
-        int option;
-
-        seed = (unsigned int) time(NULL);
-        while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                if (option == '?')
-                        return -EINVAL;
-                *(option == 'k' ? &n_kills : &seed) = (unsigned int) strtoul(optarg, NULL, 10);
-        }
-
-        return n_kills > 0 && optind == argc ? 0 : -EINVAL;
-}
-
 int main(int argc, char *argv[]) {
         const TTest *const tests[] = {
                 d2_nothing_is_lost_doubled_or_restarted_when_the_brain_is_killed
         };
 
-        if (read_options(argc, argv) < 0) {
+        if (storm_read_options(argc, argv, &n_kills, &seed) < 0) {
                 fprintf(stderr, "kill-storm [--kills N] [--seed N]\n");
                 return 2;
         }
