@@ -118,11 +118,11 @@ class Fake(unittest.TestCase):
         child = self.hold("echo up; read line; exit 7", stdin=subprocess.PIPE)
         self.assertEqual(child.stdout.readline(), "up\n")
         self.assertEqual(self.fake.stdout.readline(), "held sidecarctl hold: /bin/sh\n")
+        self.assertIn("The hold on org.fake.App has ended: for the test", child.stderr.readline())
         child.stdin.write("go\n")
         child.stdin.flush()
         self.assertEqual(child.wait(30), 7)
         self.assertEqual(self.fake.stdout.readline(), "holder-left \n")
-        self.assertIn("The hold on org.fake.App has ended: for the test", child.stderr.read())
         child.stdin.close()
 
     def test_a_hold_ends_with_us_however_we_end(self):
