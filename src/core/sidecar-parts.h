@@ -8,7 +8,9 @@
  * but for the secrets of a generation, which whoever prints its words has to know.
  */
 
+#include "core/program-search.h"
 #include "core/sidecar.h"
+#include "model/template.h"
 
 /* Any number: for jitter. */
 uint32_t sidecar_roll(void);
@@ -49,6 +51,29 @@ void sidecar_remove_token_file(const Sidecar *sidecar);
  * the current or last generation. None is an empty vector or NULL.
  */
 int sidecar_list_secrets(const Sidecar *sidecar, char ***ret);
+
+/* Each filled in; *ret is empty where there are none. */
+int sidecar_expand_all(char ***ret, char *const *templates, const TemplateValues *values);
+
+/* The program of a probe, as it is to be run now (core/sidecar-exec-probe.c). All zero at first. */
+typedef struct ProbeProgram {
+        SpawnSpec spec; /* borrows from the others, and from the sidecar */
+        char *path;
+        char **argv;
+        char **env;
+        char *working_directory;
+        ProgramFault fault;
+} ProbeProgram;
+
+/* -ECANCELED: it cannot be run, and its fault says why. */
+int probe_program_make(ProbeProgram *program,
+                       const Sidecar *sidecar,
+                       const ProbeSpec *spec,
+                       const TemplateValues *values);
+void probe_program_done(ProbeProgram *program);
+
+/* What the generation was started with, for the programs of its probes. Takes env over. */
+void sidecar_keep_environment(Sidecar *sidecar, char **env);
 
 /*
  * A deadline of this supervisor has fired, or a probe went unanswered by then. Where that is far

@@ -18,6 +18,7 @@
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
+#include "io/guest.h"
 #include "model/reason.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
@@ -210,6 +211,7 @@ static void do_end_step(Sidecar *s, StepKind kind) {
         int r;
 
         s->probe = probe_free(s->probe);
+        tree_end_guests(s->tree);
         if (kind == STEP_SIGNAL_MAIN)
                 r = tree_signal_main(s->tree, s->running->stop_signal);
         else if (kind == STEP_TERM_REST)
@@ -478,6 +480,7 @@ Sidecar *sidecar_free(Sidecar *s) {
         for (size_t i = 0; i < GENERATIONS_KEPT; i++)
                 free(s->generations[i].reason);
         free(s->program);
+        strv_free(s->environment);
         sidecar_spec_unref(s->running);
         sidecar_spec_unref(s->spec);
         sidecar_spec_unref(s->ports_spec);

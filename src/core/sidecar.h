@@ -82,6 +82,7 @@ struct Sidecar {
         LogRing *ring;
         LogFile *file;
         Output *output;
+        char **environment; /* of the current or last generation; NULL: no probe needs it */
         Probe *probe;
         uint64_t probe_until; /* ... has an answer by then, or none */
         sd_event_source *timer;

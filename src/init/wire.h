@@ -21,7 +21,8 @@
 
 #define WIRE_VERSION 2
 #define WIRE_VERSION_WITHOUT_TABLE 1 /* such a keeper ends everything with its brain */
-#define WIRE_SLOTS_MAX 1024
+#define WIRE_SIDECARS_MAX 1024
+#define WIRE_SLOTS_MAX (2 * WIRE_SIDECARS_MAX) /* one more each, for the program of a probe */
 #define WIRE_HOLDERS_MAX 256
 #define WIRE_FDS_MAX 8
 #define WIRE_BRAIN_FD 3 /* the brain finds its end of the socket here */

@@ -55,6 +55,21 @@ int tree_new(Tree **ret,
         return 0;
 }
 
+int tree_new_guest(Tree **ret, Tree *host, const TreeObserver *observer, void *userdata) {
+        _cleanup_(tree_freep) Tree *tree = NULL;
+        int r;
+
+        r = make_tree(&tree, NULL, observer, userdata);
+        if (r < 0)
+                return r;
+        r = keeper_client_claim_guest_slot(host->client, tree_on_news, tree, &tree->slot);
+        if (r < 0)
+                return r;
+        tree->client = host->client;
+        *ret = TAKE_PTR(tree);
+        return 0;
+}
+
 int tree_new_at(Tree **ret,
                 KeeperClient *client,
                 const char *name,
@@ -91,6 +106,7 @@ Tree *tree_free(Tree *tree) {
         if (!tree)
                 return NULL;
 
+        (void) guests_free(tree->guests);
         if (tree->client && tree->state == TREE_EMPTY)
                 give_back(tree);
         else if (tree->client)
@@ -161,6 +177,7 @@ int tree_adopt(Tree **ret,
         r = find_cgroup(tree, client, slot);
         if (r < 0)
                 return r;
+        guests_end_former(tree);
 
         keeper_client_claim_kept_slot(client, slot, tree_on_news, tree);
         tree->client = client;
@@ -259,31 +276,15 @@ static int prepare_cgroup(Tree *tree) {
                           keeper_client_trees_cgroup(tree->client), leaf);
 }
 
-int tree_spawn(Tree *tree, const SpawnSpec *spec) {
-        _cleanup_close_ int payload_fd = -1;
+int tree_send_spawn(Tree *tree, const SpawnSpec *spec, int payload_fd) {
         WireMessage message = {
                 .kind = WIRE_SPAWN,
                 .slot = tree->slot,
                 .generation = spec->generation,
         };
-        int fds[WIRE_FDS_MAX], r;
-        size_t n_fds = 0;
+        int fds[WIRE_FDS_MAX] = { payload_fd, spec->stdout_fd, spec->stderr_fd }, r;
+        size_t n_fds = 3;
 
-        if (tree->state != TREE_EMPTY)
-                return -EBUSY;
-        if (spec->generation == 0)
-                return -EINVAL;
-        r = prepare_cgroup(tree);
-        if (r < 0)
-                return r;
-        CRASHPOINT("leaf-made");
-        r = payload_new(spec, &payload_fd);
-        if (r < 0)
-                return r;
-
-        fds[n_fds++] = payload_fd;
-        fds[n_fds++] = spec->stdout_fd;
-        fds[n_fds++] = spec->stderr_fd;
         if (spec->stdin_fd >= 0) {
                 message.flags |= WIRE_SPAWN_STDIN;
                 fds[n_fds++] = spec->stdin_fd;
@@ -316,6 +317,22 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
         return 0;
 }
 
+int tree_spawn(Tree *tree, const SpawnSpec *spec) {
+        _cleanup_close_ int payload_fd = -1;
+        int r;
+
+        if (tree->state != TREE_EMPTY)
+                return -EBUSY;
+        if (spec->generation == 0)
+                return -EINVAL;
+        r = prepare_cgroup(tree);
+        if (r < 0)
+                return r;
+        CRASHPOINT("leaf-made");
+        r = payload_new(spec, &payload_fd);
+        return r < 0 ? r : tree_send_spawn(tree, spec, payload_fd);
+}
+
 /* A guardian that was adopted tells of its main a moment later: the signal waits for that. */
 static bool is_awaited(const Tree *tree) {
         return tree->guardian_pid != 0 && tree->state == TREE_REQUESTED;
@@ -330,12 +347,18 @@ int tree_signal_main(Tree *tree, int signal) {
         return tree->main_pidfd < 0 ? -ESRCH : pidfd_signal_and_continue(tree->main_pidfd, signal);
 }
 
+/* A guest's cgroup is within the tree's, its guardian is beside that of the tree. */
 static int list_pids(const Tree *tree, PidList *list) {
+        const Tree *guest = guests_tree(tree->guests);
+        int r = 0;
+
         if (tree->guardian_pid != 0)
-                return pid_list_add_descendants(list, tree->guardian_pid);
-        if (tree->cgroup)
-                return cgroup_list_pids(tree->cgroup, list);
-        return 0;
+                r = pid_list_add_descendants(list, tree->guardian_pid);
+        else if (tree->cgroup)
+                r = cgroup_list_pids(tree->cgroup, list);
+        if (r >= 0 && guest && guest->guardian_pid != 0)
+                r = pid_list_add_descendants(list, guest->guardian_pid);
+        return r;
 }
 
 /* Its end of the pair closes before its pid can come to mean another process. */
@@ -345,10 +368,16 @@ static bool is_guardian_there(const Tree *tree) {
         return poll(&pair, 1, 0) == 0;
 }
 
+static bool guards(const Tree *tree, pid_t pid) {
+        return tree->guardian_pid != 0 && process_descends_from(pid, tree->guardian_pid) &&
+               is_guardian_there(tree);
+}
+
 bool tree_has(const Tree *tree, pid_t pid) {
-        if (tree->guardian_pid != 0)
-                return process_descends_from(pid, tree->guardian_pid) && is_guardian_there(tree);
-        return tree->cgroup && cgroup_has(tree->cgroup, pid);
+        const Tree *guest = guests_tree(tree->guests);
+
+        return guards(tree, pid) || (guest && guards(guest, pid)) ||
+               (tree->cgroup && cgroup_has(tree->cgroup, pid));
 }
 
 static bool belongs(pid_t pid, void *userdata) {
@@ -370,8 +399,11 @@ int tree_signal_all(Tree *tree, int signal) {
 
 int tree_kill(Tree *tree) {
         WireMessage message = { .kind = WIRE_KILL, .slot = tree->slot };
+        Tree *guest = guests_tree(tree->guests);
         int r;
 
+        if (guest)
+                (void) tree_kill(guest);
         if (tree->guardian_pid != 0) {
                 r = wire_send(tree->guardian_fd, &message, NULL, 0);
                 /* No room: it has not read the last one yet. No reader: it is about to end. */

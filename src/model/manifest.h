@@ -52,11 +52,17 @@ typedef enum ProbeKind {
         PROBE_NONE, /* ready once exec succeeded */
         PROBE_HTTP,
         PROBE_TCP,
+        PROBE_EXEC,
         PROBE_LOG,    /* told by a line that it writes; nobody asks */
         PROBE_NOTIFY, /* told by READY=1; nobody asks */
         _PROBE_KIND_MAX,
         _PROBE_KIND_INVALID = -EINVAL,
 } ProbeKind;
+
+/* Not told by the sidecar itself. */
+static inline bool probe_kind_is_asked(ProbeKind kind) {
+        return kind == PROBE_HTTP || kind == PROBE_TCP || kind == PROBE_EXEC;
+}
 
 typedef enum LogChoice {
         LOG_CHOICE_ANY,
@@ -72,6 +78,7 @@ typedef struct ProbeSpec {
         uint16_t port_number;
         char *unix_socket;    /* http, tcp: a template, instead of the port; or NULL */
         bool any_owner;       /* the listener on the port need not belong to the tree */
+        char **command;       /* exec: templates */
         char *log_pattern;    /* log: a regular expression (model/log-pattern.h) */
         LogChoice log_stream; /* log */
         char **paths;         /* http: templates, tried in order */
