@@ -132,11 +132,11 @@ static int take_hold(const Adoption *adoption, const HoldRecord *record) {
         if (!app)
                 return 0;
         pidfd = keeper_client_take_holder(supervisor->keeper, record->place);
-        if (pidfd < 0) {
-                (void) log_warning_errno(pidfd, "%s: its holder, pid %d, is not known any more",
+        if (pidfd < 0)
+                (void) log_warning_errno(pidfd,
+                                         "%s: its holder, pid %d, was not kept: only its name"
+                                         " on the bus tells its end",
                                          record->app, (int) record->pid);
-                return 0;
-        }
 
         return hold_adopt(app, record, pidfd);
 }
