@@ -447,6 +447,12 @@ class Apps(Story):
 class NoDaemon(unittest.TestCase):
     VERBS = (["list"], ["status"], ["start", "a/b"], ["logs", "a"], ["events"], ["mode", "a"], ["hold", "a", "--", "true"])
 
+    def test_a_ping_tells_who_is_there(self):
+        version = self.session.json("version")["Version"]
+        self.assertEqual(self.run_ok("daemon", "ping"), f"sidecard {version} is there\n")
+        self.assertEqual(self.session.json("daemon", "ping"), {"Version": version})
+        self.expect(2, 'daemon takes "ping" or "upgrade", not "start"', "daemon", "start")
+
     def test_a_bus_without_sidecard_exits_5_and_says_what_to_do(self):
         session = Session(sidecarctl, [])
         self.addCleanup(session.end)
