@@ -21,7 +21,6 @@
 #include "util/strv.h"
 
 #define NOBODY_LISTENS "nobody listens there any more"
-#define TURN_USEC (50 * USEC_PER_MSEC) /* until it is tried again to ask by a program */
 
 /* The texts of a target, while the probe is being started. */
 typedef struct Texts {
@@ -257,12 +256,6 @@ static uint64_t round_end(const Sidecar *s, const Question *question) {
         return end < question->deadline_usec ? end : question->deadline_usec;
 }
 
-/* The one before is not gone yet, or too many others ask: no answer, and no miss. */
-static void wait_for_turn(Sidecar *s) {
-        (void) free_and_strdup(&s->probe_error, "its probe has to wait for the end of another one");
-        lifecycle_on_probe_dropped(&s->life, clock_monotonic_usec() + TURN_USEC);
-}
-
 void sidecar_probe(Sidecar *s, const Step *step) {
         Question question = { step->is_liveness, step->until };
         int r;
@@ -275,9 +268,7 @@ void sidecar_probe(Sidecar *s, const Step *step) {
         lifecycle_did_probe(&s->life);
         s->probe_until = round_end(s, &question);
         r = start_probe(s, &question, on_probe, s, &s->probe);
-        if (r == -EBUSY || r == -EUSERS)
-                wait_for_turn(s);
-        else if (r < 0) {
+        if (r < 0) {
                 (void) log_warning_errno(r, "[%s] cannot be probed", sidecar_name(s));
                 lifecycle_on_probe(&s->life, false, clock_monotonic_usec());
         }

@@ -16,8 +16,10 @@
 #include "io/payload.h"
 #include "io/tree-news.h"
 #include "util/crashpoint.h"
+#include "util/duration.h"
 
 #define LEAF "sidecard-probe" /* beside whatever the sidecar makes in its cgroup */
+#define PAUSE_USEC (20 * USEC_PER_MSEC)
 
 struct Guest {
         Guests *guests; /* NULL: it will not be told anything any more */
@@ -34,6 +36,7 @@ struct Guests {
         uint64_t generation; /* of the last one */
         Guest *inside;       /* NULL: nobody is, or nobody listens any more */
         Guest *waiting;      /* Guest::next */
+        sd_event_source *pause;
 };
 
 Tree *guests_tree(const Guests *guests) {
@@ -96,20 +99,50 @@ static int spawn(Guests *guests, Guest *guest) {
                 return r;
         }
         guests->inside = guest;
-        guest->observer->on_started(guest->userdata);
         return 0;
+}
+
+/*
+ * After a brain's death there may be some of what it had let in, and a guardian has yet to tell of
+ * its main. Both are over in a moment, and no event of ours tells of the first.
+ */
+static int come_in(Guests *guests, Guest *guest) {
+        return guests->host->state == TREE_RUNNING ? spawn(guests, guest) : -EBUSY;
+}
+
+static int on_pause_over(sd_event_source *source, uint64_t usec, void *userdata);
+
+static int make_pause(Guests *guests) {
+        int r;
+
+        if (!guests->pause)
+                return sd_event_add_time_relative(keeper_client_event(guests->tree->client),
+                                                  &guests->pause, CLOCK_MONOTONIC, PAUSE_USEC, 0,
+                                                  on_pause_over, guests);
+        r = sd_event_source_set_time_relative(guests->pause, PAUSE_USEC);
+        return r < 0 ? r : sd_event_source_set_enabled(guests->pause, SD_EVENT_ONESHOT);
 }
 
 static void let_next_in(Guests *guests) {
         while (guests->waiting && guests->tree->state == TREE_EMPTY) {
                 Guest *guest = guests->waiting;
-                int r;
+                int r = come_in(guests, guest);
 
+                if (r == -EBUSY)
+                        r = make_pause(guests);
+                if (r >= 0 && !guests->inside)
+                        return;
                 guests->waiting = guest->next;
-                r = spawn(guests, guest);
-                if (r < 0)
+                if (r >= 0)
+                        guest->observer->on_started(guest->userdata);
+                else
                         tell_end(guest, &(GuestEnd){ .error = -r });
         }
+}
+
+static int on_pause_over(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        let_next_in(userdata);
+        return 0;
 }
 
 /* What becomes of it */
@@ -187,6 +220,7 @@ Guests *guests_free(Guests *guests) {
                 guests->inside->guests = NULL;
         for (Guest *guest = guests->waiting; guest; guest = guest->next)
                 guest->guests = NULL;
+        sd_event_source_disable_unref(guests->pause);
         (void) tree_free(guests->tree);
         free(guests);
         return NULL;
@@ -220,20 +254,29 @@ void tree_end_guests(Tree *tree) {
 
 /* The life of one */
 
+static void wait_for_turn(Guests *guests, Guest *guest) {
+        Guest **last = &guests->waiting;
+
+        while (*last)
+                last = &(*last)->next;
+        *last = guest;
+}
+
 int guest_start(Guest **ret,
                 Tree *tree,
                 const SpawnSpec *spec,
                 const GuestObserver *guest_observer,
                 void *userdata) {
         _cleanup_(guest_freep) Guest *guest = NULL;
-        Guest **last;
+        Guests *guests;
         int r;
 
-        if (tree->state != TREE_RUNNING)
-                return -EBUSY;
+        if (tree->state != TREE_RUNNING && tree->state != TREE_REQUESTED)
+                return -ESRCH;
         r = tree->guests ? 0 : guests_new(tree);
         if (r < 0)
                 return r;
+        guests = tree->guests;
         guest = calloc(1, sizeof(*guest));
         if (!guest)
                 return -ENOMEM;
@@ -244,16 +287,18 @@ int guest_start(Guest **ret,
         if (r < 0)
                 return r;
 
-        if (tree->guests->tree->state == TREE_EMPTY)
-                r = spawn(tree->guests, guest);
-        else {
-                for (last = &tree->guests->waiting; *last; last = &(*last)->next)
-                        ;
-                *last = guest;
+        if (!guests->waiting && guests->tree->state == TREE_EMPTY) {
+                r = come_in(guests, guest);
+                if (r == -EBUSY)
+                        r = make_pause(guests);
+                if (r < 0)
+                        return r;
         }
-        if (r < 0)
-                return r;
-        guest->guests = tree->guests;
+        guest->guests = guests;
+        if (guests->inside == guest)
+                guest_observer->on_started(userdata);
+        else
+                wait_for_turn(guests, guest);
         *ret = TAKE_PTR(guest);
         return 0;
 }

@@ -31,9 +31,8 @@ typedef struct GuestObserver {
 } GuestObserver;
 
 /*
- * Of a tree whose main process runs. Generation and what is to be kept do not matter in spec, its
- * outputs are /dev/null. -EBUSY: no guest can be let in now, maybe a moment later; -EUSERS: not as
- * long as that many others are there.
+ * Of a tree whose main process runs, else -ESRCH. Generation and what is to be kept do not matter
+ * in spec, its outputs are /dev/null. -EUSERS: too many trees have guests.
  */
 int guest_start(Guest **ret,
                 Tree *tree,
