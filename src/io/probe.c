@@ -244,6 +244,10 @@ static void probe_on_program_late(Probe *probe) {
         uint64_t limit_usec = probe->until_usec - probe->asked_usec;
         char limit[DURATION_TEXT_MAX];
 
+        if (probe->fault) {
+                probe_finish(probe, PROBE_STEP_DEAD);
+                return;
+        }
         /* As the manifest has it, if it is not the deadline of the whole. */
         if (limit_usec == probe->timeout_usec)
                 duration_format(limit, limit_usec);
