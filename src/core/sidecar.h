@@ -46,6 +46,8 @@ void evidence_clear(Evidence *evidence);
 int evidence_copy(Evidence *into, const Evidence *from);
 /* Notes who has that port, and says so in a clause, a new string. */
 char *evidence_note_holder(Evidence *evidence, uint16_t port, const PortHolder *holder);
+/* ... another sidecar, "APP/NAME", whether it listens yet or not. */
+char *evidence_note_sidecar(Evidence *evidence, uint16_t port, const Sidecar *holder);
 /* ... whoever listens there; NULL: nobody does. */
 char *evidence_take_holder(Evidence *evidence, uint16_t port);
 
