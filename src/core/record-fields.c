@@ -34,6 +34,10 @@ const RecordField app_fields[] = {
         RECORD_FIELD(5, AppRecord, mode_result, FIELD_INT),
         RECORD_FIELD(6, AppRecord, mode_starts, FIELD_STRV),
         RECORD_FIELD(7, AppRecord, server_url, FIELD_STRING),
+        RECORD_FIELD(8, AppRecord, tried_mode, FIELD_STRING),
+        RECORD_FIELD(9, AppRecord, former_up, FIELD_STRV),
+        RECORD_FIELD(10, AppRecord, former_server_url, FIELD_STRING),
+        RECORD_FIELD(11, AppRecord, mode_reason, FIELD_STRING),
         RECORD_END,
 };
 

@@ -278,6 +278,10 @@ void record_app(const App *app) {
                 .mode_result = app->mode_result,
                 .mode_starts = app->mode_starts,
                 .server_url = app->server_url,
+                .tried_mode = app->tried_mode,
+                .former_up = app->former_up,
+                .former_server_url = app->former_server_url,
+                .mode_reason = app->mode_reason,
         };
 
         records_begin(records);

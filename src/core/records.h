@@ -58,6 +58,10 @@ typedef struct AppRecord {
         ModeResult mode_result;
         char **mode_starts;
         char *server_url;
+        char *tried_mode;
+        char **former_up;
+        char *former_server_url;
+        char *mode_reason;
 } AppRecord;
 
 typedef struct SidecarRecord {

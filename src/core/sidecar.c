@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "core/goals.h"
+#include "core/modes.h"
 #include "core/records.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
@@ -518,6 +519,8 @@ void sidecar_want_up(Sidecar *s) {
 
 void sidecar_want_down(Sidecar *s, ReasonCode on_whose_account, bool kill) {
         lifecycle_stop(&s->life, on_whose_account, kill);
+        if (on_whose_account != REASON_MODE)
+                app_note_stop_wish(s->app, sidecar_name(s));
         record_sidecar(s);
 }
 

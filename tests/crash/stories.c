@@ -187,6 +187,25 @@ static void tell_mode(void) {
         patient_await("two", "Stopped/stopped", 0, 0);
 }
 
+static void prepare_way_back(void) {
+        world_write_manifest(world, WORLD_APP,
+                             "{'manifestVersion': 1, 'id': '" WORLD_APP "', 'defaultMode': 'a',"
+                             " 'modes': {'a': {'sidecars': ['one', 'both']}, 'b': {'sidecars':"
+                             " ['two', 'both']}}, 'sidecars': {" SLEEPER("one") "," SLEEPER(
+                                     "both") ", 'two': {'command': ['@CHILDREN@/sleeper', '3'],"
+                                             " 'port': 'auto', 'restart': 'no'}}}");
+}
+
+static void tell_way_back(void) {
+        patient_start_app();
+        patient_await("one", "Running/ready", 0, 0);
+        patient_await("both", "Running/ready", 0, 0);
+        patient_set_mode_in_vain("b");
+        patient_await("one", "Running/ready", 0, 0);
+        patient_await("two", "Stopped/stopped", 0, 0);
+        ck_assert_uint_eq(patient_count_mode_ends(), 1);
+}
+
 /* Until the end of this process. */
 static uint16_t take_port(void) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -313,6 +332,7 @@ const Story stories[] = {
         { "app", "base,web,top", prepare_app, tell_app },
         { "hold", "one,two", prepare_hold, tell_hold },
         { "mode", "one,two,both", prepare_mode, tell_mode },
+        { "way-back", "one,two,both", prepare_way_back, tell_way_back },
         { "vain", "missing,taken", prepare_vain, tell_vain },
         { "output", "one", prepare_output, tell_output, check_output },
         { "end", "web,deaf,waiting,down", prepare_crowd, tell_end },
