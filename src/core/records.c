@@ -220,6 +220,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .token = s->token,
                 .status_text = s->status_text,
                 .probe_error = s->probe_error,
+                .stop_is_asked = s->stop_is_asked,
                 .exit_is_news = s->exit_is_news,
                 .exit_dumped_core = s->exit_dumped_core,
                 .exit_code = s->exit_code,

@@ -83,6 +83,7 @@ typedef struct SidecarRecord {
         char *token;
         char *status_text;
         char *probe_error;
+        bool stop_is_asked;
         bool exit_is_news;
         bool exit_dumped_core;
         int exit_code;

@@ -85,6 +85,8 @@ struct Sidecar {
         LogFile *file;
         Output *output;
         Probe *probe;
+        Probe *stop_request;  /* that it may end, without an answer so far */
+        bool stop_is_asked;   /* ... as a successor has to know */
         uint64_t probe_until; /* ... has an answer by then, or none */
         sd_event_source *timer;
         uint64_t timer_until;

@@ -80,6 +80,18 @@ static void tell_stop(void) {
         patient_await("one", "Stopped/stopped", 0, 0);
 }
 
+/* It says 404 to its stop request, so both ways are gone. */
+static void prepare_stop_http(void) {
+        world_write_sidecars(world, SERVER("web", ", 'stop': {'http': {'path': '/quit'}}"));
+}
+
+static void tell_stop_http(void) {
+        patient_start("web");
+        patient_await("web", "Running/ready", 0, 0);
+        patient_stop("web");
+        patient_await("web", "Stopped/stopped", 0, 0);
+}
+
 static void prepare_deaf(void) {
         world_write_sidecars(world, DEAF("one", "100ms"));
 }
@@ -327,6 +339,7 @@ const Story stories[] = {
         { "crash", "one", prepare_crash, tell_crash },
         { "crash-loop", "one", prepare_crash_loop, tell_crash_loop },
         { "stop", "one", prepare_stop, tell_stop },
+        { "stop-http", "web", prepare_stop_http, tell_stop_http },
         { "deaf", "one", prepare_deaf, tell_deaf },
         { "restart", "one", prepare_restart, tell_restart },
         { "app", "base,web,top", prepare_app, tell_app },
