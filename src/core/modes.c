@@ -285,6 +285,13 @@ static int list_awaited_back(const App *app, char *const *starts, char ***ret) {
         return 0;
 }
 
+/* A manifest may have come meanwhile that has no such mode. */
+static const char *mode_to_go_back_to(const App *app) {
+        return app->manifest && !manifest_find_mode(app->manifest, app->former_mode)
+                       ? app->manifest->default_mode
+                       : app->former_mode;
+}
+
 static int roll_back(App *app) {
         _cleanup_(strv_freep) char **stops = NULL, **starts = NULL, **awaited = NULL;
         _cleanup_free_ char *reason = say_failure(app);
@@ -299,7 +306,7 @@ static int roll_back(App *app) {
         if (r >= 0)
                 r = free_and_strdup(&app->server_url, app->former_server_url);
         if (r >= 0)
-                r = free_and_strdup(&app->mode, app->former_mode);
+                r = free_and_strdup(&app->mode, mode_to_go_back_to(app));
         if (r < 0)
                 return r;
 
