@@ -117,6 +117,13 @@ static void kill_brain(void) {
         WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
 }
 
+static void remove_file(const char *name) {
+        _cleanup_free_ char *path = NULL;
+
+        ck_assert_int_ge(asprintf(&path, "%s/%s", world->dir, name), 0);
+        ck_assert_int_eq(unlink(path), 0);
+}
+
 START_TEST(m1_one_that_never_gets_ready_brings_the_former_set_back) {
         int base, mortal;
 
@@ -268,12 +275,7 @@ START_TEST(d2_a_brain_killed_on_the_way_back_is_followed_by_one_that_ends_it) {
         base = world_open_main(world, "base");
         (void) world_next(world, "slow", "Running/ready");
 
-        {
-                _cleanup_free_ char *path = NULL;
-
-                ck_assert_int_ge(asprintf(&path, "%s/back", world->dir), 0);
-                ck_assert_int_eq(unlink(path), 0);
-        }
+        remove_file("back");
         app_set_mode(world, "b");
         (void) world_next(world, "slow", "Starting/probing");
         assert_text("Mode", "a");
@@ -331,11 +333,17 @@ END_TEST
 
 START_TEST(m2_after_a_way_back_the_former_mode_is_remembered) {
         run_in_mode_a(FAILS_ON_GO);
+        ck_assert_int_ge(app_call(world, "SetMode", NULL, NULL, "sa{sv}", "a", 1, "server-url", "s",
+                                  "https://example.org"),
+                         0);
+        assert_mode_change("a a done");
         world_write_file(world, "go", 0600, "");
         app_set_mode(world, "b");
         assert_mode_change("a b rolled-back");
+        assert_text("ServerUrl", "https://example.org");
         log_in_again();
         assert_text("Mode", "a");
+        assert_text("ServerUrl", "https://example.org");
 }
 END_TEST
 
