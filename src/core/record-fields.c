@@ -84,6 +84,7 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(31, SidecarRecord, status_text, FIELD_STRING),
         RECORD_FIELD(32, SidecarRecord, probe_error, FIELD_STRING),
         RECORD_FIELD(40, SidecarRecord, program, FIELD_STRING),
+        RECORD_FIELD(50, SidecarRecord, stdin_closed_in, FIELD_U64),
         RECORD_STRUCT(42, SidecarRecord, generations[0], generation_fields),
         RECORD_STRUCT(43, SidecarRecord, generations[1], generation_fields),
         RECORD_STRUCT(44, SidecarRecord, generations[2], generation_fields),

@@ -45,6 +45,16 @@ char *sidecar_token_path(const Sidecar *sidecar);
 void sidecar_remove_token_file(const Sidecar *sidecar);
 
 /*
+ * The stdin of a generation (core/sidecar-stdin.c): where it is read, the caller's, and what the
+ * keeper is to keep, borrowed; -1: /dev/null.
+ */
+int sidecar_open_stdin(Sidecar *sidecar, int *ret_read_fd, int *ret_kept_fd);
+/* Takes the descriptor over that another brain had; -1: there is none. */
+void sidecar_adopt_stdin(Sidecar *sidecar, int fd);
+/* Its main process has ended, or never was. */
+void sidecar_close_stdin(Sidecar *sidecar);
+
+/*
  * All that may stand nowhere but in its environment, its requests and the answer of GetEndpoint: of
  * the current or last generation. None is an empty vector or NULL.
  */

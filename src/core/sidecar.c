@@ -200,6 +200,7 @@ static void do_spawn(Sidecar *s) {
         /* To find out may have taken longer than the next try is to wait. */
         if (sidecar_launch(s, &cause, &permanent) < 0) {
                 sidecar_close_notify(s);
+                sidecar_close_stdin(s);
                 lifecycle_on_spawn_failed(&s->life, &cause, permanent, clock_monotonic_usec(),
                                           sidecar_roll());
         }
@@ -340,6 +341,7 @@ static void on_fork_failed(void *userdata, int error) {
 
         output_close(s->output);
         sidecar_close_notify(s);
+        sidecar_close_stdin(s);
         on_no_start(s, error);
 }
 
@@ -384,6 +386,7 @@ static void on_exited(void *userdata, int code, int status) {
         /* Its last words come first: what it wrote before its end is read before that is told. */
         CRASHPOINT("exit-told");
         sidecar_drain_notify(s);
+        sidecar_close_stdin(s);
         s->main_pid = 0;
         output_drain(s->output);
         CRASHPOINT("exit-drained");
@@ -472,6 +475,7 @@ Sidecar *sidecar_free(Sidecar *s) {
         probe_free(s->probe);
         tree_free(s->tree);
         output_free(s->output);
+        input_free(s->input);
         log_file_free(s->file);
         log_ring_free(s->ring);
         evidence_clear(&s->evidence);

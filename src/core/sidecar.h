@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "io/input.h"
 #include "io/listeners.h"
 #include "io/log-file.h"
 #include "io/notify-socket.h"
@@ -82,6 +83,8 @@ struct Sidecar {
         LogRing *ring;
         LogFile *file;
         Output *output;
+        Input *input;             /* its stdin; NULL: it never had any */
+        uint64_t stdin_closed_in; /* the generation whose stdin has seen its end; 0: none */
         Probe *probe;
         uint64_t probe_until; /* ... has an answer by then, or none */
         sd_event_source *timer;
@@ -211,6 +214,13 @@ int sidecar_ask_health(const Sidecar *sidecar,
                        Probe **ret);
 /* Why an answer to that is none of its own (contract R3): a new string, "" where it is one. */
 char *sidecar_doubt_answer(const Sidecar *sidecar);
+
+/*
+ * Feeds it: as input_write() and input_cancel(), whose words count here too. Of one that runs, and
+ * whose manifest says so.
+ */
+int sidecar_write_stdin(Sidecar *sidecar, InputPiece *piece);
+void sidecar_cancel_stdin(Sidecar *sidecar, const InputPiece *piece);
 
 /* What {runtimeDir} and {stateDir} stand for; new strings, the folders may not exist. */
 char *sidecar_runtime_dir(const Sidecar *sidecar);

@@ -33,6 +33,9 @@ extern const Kind kind_command;
 extern const Kind kind_env;
 extern const Kind kind_working_directory;
 
+/* manifest-command.c: a bool, whether it is a pipe */
+extern const Kind kind_stdin;
+
 /* manifest-port.c: a SidecarSpec */
 extern const Kind kind_port;
 extern const Kind kind_ports;
