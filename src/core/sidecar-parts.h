@@ -8,7 +8,19 @@
  * but for the secrets of a generation, which whoever prints its words has to know.
  */
 
+#include "core/app.h"
 #include "core/sidecar.h"
+#include "util/log.h"
+
+/* For what is logged of it; message_id: NULL, or of core/message-ids.h. */
+static inline LogSubject sidecar_subject(const Sidecar *sidecar, const char *message_id) {
+        return (LogSubject){
+                .app = sidecar->app->id,
+                .name = sidecar->spec->name,
+                .generation = sidecar->life.generation,
+                .message_id = message_id,
+        };
+}
 
 /* Any number: for jitter. */
 uint32_t sidecar_roll(void);
@@ -26,6 +38,14 @@ void sidecar_hear_notify(Sidecar *sidecar);
 void sidecar_drain_notify(Sidecar *sidecar);
 /* The generation is over. */
 void sidecar_close_notify(Sidecar *sidecar);
+
+/*
+ * Its lines from that number on, each once, go to the journal and to our own log, where they are to
+ * (core/sidecar-journal.c).
+ */
+void sidecar_tell_lines(Sidecar *sidecar, uint64_t first);
+/* The generation has ended: tells how many did not get into the journal. */
+void sidecar_end_journal(Sidecar *sidecar);
 
 /*
  * Looks for the line by which it says that it is ready, from that number on

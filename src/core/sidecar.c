@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "core/goals.h"
+#include "core/message-ids.h"
 #include "core/records.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
@@ -83,6 +84,8 @@ static void tell_changed(Sidecar *s) {
 
 /* Status words of the log are those of the bus, so that one can search for either. */
 static void log_status(const Sidecar *s, const Step *step) {
+        bool is_loop = lifecycle_reason_code(&s->life) == REASON_CRASH_LOOP;
+        LogSubject subject = sidecar_subject(s, is_loop ? MESSAGE_CRASH_LOOP : MESSAGE_FAILED);
         _cleanup_free_ char *reason = NULL;
         int level = step->status == STATUS_FAILED          ? LOG_ERR
                     : step->sub_state == SUB_STATE_BACKOFF ? LOG_WARNING
@@ -91,10 +94,12 @@ static void log_status(const Sidecar *s, const Step *step) {
         if (level > log_get_max_level())
                 return;
 
+        if (step->status != STATUS_FAILED)
+                subject.message_id = NULL;
         reason = sidecar_reason(s);
-        log_at(level, "[%s] %s/%s%s%s", sidecar_name(s), status_to_string(step->status),
-               sub_state_to_string(step->sub_state), reason && *reason ? ": " : "",
-               reason ? reason : "");
+        log_about(&subject, level, 0, "[%s] %s/%s%s%s", sidecar_name(s),
+                  status_to_string(step->status), sub_state_to_string(step->sub_state),
+                  reason && *reason ? ": " : "", reason ? reason : "");
 }
 
 static EventExit describe_exit(const Sidecar *s) {
@@ -365,12 +370,17 @@ static void on_exec(void *userdata, int error) {
 
 /* The line and its form are promised (contract G5). */
 static void log_exit(const Sidecar *s, int code, int status) {
+        LogSubject subject = sidecar_subject(s, NULL);
+
         if (code == CLD_EXITED)
-                log_info("[%s] terminated (exit code: %d)", sidecar_name(s), status);
+                log_about(&subject, LOG_INFO, 0, "[%s] terminated (exit code: %d)", sidecar_name(s),
+                          status);
         else if (code == CLD_KILLED || code == CLD_DUMPED)
-                log_info("[%s] terminated (signal: %s)", sidecar_name(s), signal_to_name(status));
+                log_about(&subject, LOG_INFO, 0, "[%s] terminated (signal: %s)", sidecar_name(s),
+                          signal_to_name(status));
         else
-                log_info("[%s] terminated (exit code: not known)", sidecar_name(s));
+                log_about(&subject, LOG_INFO, 0, "[%s] terminated (exit code: not known)",
+                          sidecar_name(s));
 }
 
 static void on_exited(void *userdata, int code, int status) {
@@ -409,6 +419,7 @@ static void on_emptied(void *userdata) {
 
         CRASHPOINT("empty-told");
         output_close(s->output);
+        sidecar_end_journal(s);
         sidecar_close_notify(s);
         sidecar_remove_token_file(s);
         s->unkillable_was_told = false;
@@ -476,6 +487,8 @@ Sidecar *sidecar_free(Sidecar *s) {
         tree_free(s->tree);
         output_free(s->output);
         input_free(s->input);
+        secrets_free(s->secrets);
+        sd_event_source_disable_unref(s->journal_timer);
         log_file_free(s->file);
         log_ring_free(s->ring);
         evidence_clear(&s->evidence);

@@ -26,6 +26,7 @@
 #include "model/lifecycle.h"
 #include "model/log-pattern.h"
 #include "model/log-ring.h"
+#include "model/secrets.h"
 #include "model/time-guard.h"
 
 typedef struct App App;
@@ -83,8 +84,15 @@ struct Sidecar {
         LogRing *ring;
         LogFile *file;
         Output *output;
-        Input *input;             /* its stdin; NULL: it never had any */
-        uint64_t stdin_closed_in; /* the generation whose stdin has seen its end; 0: none */
+        Input *input;               /* its stdin; NULL: it never had any */
+        uint64_t stdin_closed_in;   /* the generation whose stdin has seen its end; 0: none */
+        Secrets *secrets;           /* that no line shows; or NULL */
+        uint64_t secrets_of;        /* ... which generation's */
+        bool log_ends_in_secret[2]; /* of stdout and stderr: the last piece told may have */
+        bool journal_ends_in_secret[2];
+        uint64_t journal_next;     /* the line to be sent to the journal; 0: whichever comes */
+        uint64_t n_not_in_journal; /* of this generation, and were to be there */
+        sd_event_source *journal_timer;
         Probe *probe;
         uint64_t probe_until; /* ... has an answer by then, or none */
         sd_event_source *timer;
