@@ -128,8 +128,8 @@ static int retry_later(Sidecar *s) {
 
         if (!s->journal_timer)
                 return sd_event_add_time_relative(s->supervisor->event, &s->journal_timer,
-                                                  CLOCK_MONOTONIC, RETRY_PAUSE_USEC, 0, on_retry,
-                                                  s);
+                                                  CLOCK_MONOTONIC, RETRY_PAUSE_USEC, USEC_PER_MSEC,
+                                                  on_retry, s);
 
         r = sd_event_source_set_time_relative(s->journal_timer, RETRY_PAUSE_USEC);
         return r < 0 ? r : sd_event_source_set_enabled(s->journal_timer, SD_EVENT_ONESHOT);
