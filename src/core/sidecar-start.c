@@ -343,6 +343,7 @@ static int write_down(Sidecar *s) {
 
 static int spawn(Launch *launch) {
         Sidecar *s = launch->sidecar;
+        _cleanup_close_ int stdin_fd = -1;
         OutputEnds ends;
         SpawnSpec spec = {
                 .generation = s->life.generation,
@@ -350,14 +351,16 @@ static int spawn(Launch *launch) {
                 .argv = launch->argv,
                 .envp = launch->env,
                 .working_directory = launch->working_directory,
-                .stdin_fd = -1,
         };
         int r;
 
-        r = output_open(s->output, s->life.generation, &ends);
+        r = sidecar_open_stdin(s, &stdin_fd, &spec.kept_stdin_fd);
+        if (r >= 0)
+                r = output_open(s->output, s->life.generation, &ends);
         if (r < 0)
                 return r;
 
+        spec.stdin_fd = stdin_fd;
         spec.stdout_fd = ends.stdout_fd;
         spec.stderr_fd = ends.stderr_fd;
         spec.kept_stdout_fd = ends.kept_stdout_fd;

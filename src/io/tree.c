@@ -191,7 +191,7 @@ int tree_adopt(Tree **ret,
 void tree_take_kept(Tree *tree, TreeKept *ret) {
         KeptSlot *kept = keeper_client_kept_slot(tree->client, tree->slot);
 
-        *ret = (TreeKept){ -1, -1, -1, -1 };
+        *ret = (TreeKept){ -1, -1, -1, -1, -1 };
         if (!kept)
                 return;
         ret->memory_fd = TAKE_FD(kept->memory_fd);
@@ -199,6 +199,7 @@ void tree_take_kept(Tree *tree, TreeKept *ret) {
                 ret->stdout_fd = TAKE_FD(kept->stdout_fd);
                 ret->stderr_fd = TAKE_FD(kept->stderr_fd);
                 ret->notify_fd = TAKE_FD(kept->notify_fd);
+                ret->stdin_fd = TAKE_FD(kept->stdin_fd);
         }
 }
 
@@ -256,7 +257,32 @@ int tree_keep_memory(Tree *tree, int memory_fd) {
         return keeper_client_send(tree->client, &message, &memory_fd, 1);
 }
 
+void tree_drop_stdin(Tree *tree) {
+        WireMessage message = {
+                .kind = WIRE_DROP_STDIN,
+                .slot = tree->slot,
+                .generation = tree->generation,
+        };
+
+        if (keeper_client_has_table(tree->client))
+                (void) keeper_client_send(tree->client, &message, NULL, 0);
+}
+
 /* Orders */
+
+/* Before the spawn: else a brain that dies between the two would be the end of that stdin. */
+static int keep_stdin(Tree *tree, const SpawnSpec *spec) {
+        WireMessage message = {
+                .kind = WIRE_KEEP_STDIN,
+                .slot = tree->slot,
+                .generation = spec->generation,
+        };
+
+        if (spec->kept_stdin_fd < 0 || !keeper_client_has_table(tree->client))
+                return 0;
+
+        return keeper_client_send(tree->client, &message, &spec->kept_stdin_fd, 1);
+}
 
 static int prepare_cgroup(Tree *tree) {
         char leaf[NAME_MAX + 1];
@@ -306,7 +332,10 @@ int tree_send_spawn(Tree *tree, const SpawnSpec *spec, int payload_fd) {
         /* The order says it too, but not to a keeper of version 1. */
         if (!keeper_client_has_table(tree->client))
                 tree_acknowledge(tree);
-        r = keeper_client_send(tree->client, &message, fds, n_fds);
+        r = keep_stdin(tree, spec);
+        CRASHPOINT("stdin-kept");
+        if (r >= 0)
+                r = keeper_client_send(tree->client, &message, fds, n_fds);
         if (r < 0)
                 return r;
         tree->owes_acknowledge = false;

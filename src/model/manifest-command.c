@@ -163,6 +163,23 @@ static int working_directory_write(const Row *row, const void *field, json_objec
 const Kind kind_working_directory = { "an absolute path", TYPE(string), working_directory_read,
                                       NULL, working_directory_write };
 
+static int stdin_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        const char *text = place_string(place);
+
+        if (!streq(text, "null") && !streq(text, "pipe"))
+                return reader_fail(reader, place, "\"%s\": write \"null\" or \"pipe\"", text);
+
+        *(bool *) field = streq(text, "pipe");
+        return 0;
+}
+
+static int stdin_write(const Row *row _unused_, const void *field, json_object **ret) {
+        *ret = json_object_new_string(*(const bool *) field ? "pipe" : "null");
+        return *ret ? 0 : -ENOMEM;
+}
+
+const Kind kind_stdin = { "\"null\" or \"pipe\"", TYPE(string), stdin_read, NULL, stdin_write };
+
 static bool any_mentions(char *const *texts, const char *name) {
         STRV_FOREACH (text, texts)
                 if (template_mentions(*text, name))

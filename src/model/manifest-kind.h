@@ -36,6 +36,9 @@ extern const Kind kind_working_directory;
 /* The templates of a program and its arguments. */
 int arguments_read(Reader *reader, const Place *place, char ***arguments);
 
+/* manifest-command.c: a bool, whether it is a pipe */
+extern const Kind kind_stdin;
+
 /* manifest-port.c: a SidecarSpec */
 extern const Kind kind_port;
 extern const Kind kind_ports;

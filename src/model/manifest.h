@@ -140,6 +140,7 @@ struct SidecarSpec {
         char **unset_env;        /* names that the manifest sets to null */
         char *working_directory; /* template; or NULL: the user's home */
         bool auto_start;
+        bool stdin_is_pipe; /* else /dev/null */
 
         Dependency *depends_on; /* sorted by name; over all sidecars of an app free of cycles */
         size_t n_depends_on;
@@ -160,6 +161,7 @@ struct SidecarSpec {
         bool token_file;            /* ... in a file of its own */
         uint64_t log_max_size_bytes;
         uint32_t log_max_files;
+        bool log_journal; /* its lines go there too */
 
         /*
          * This sidecar as JSON, defaults filled in: equal text, equal spec. What a start goes by

@@ -180,6 +180,7 @@ static int spawn(Pet *pet, char **argv) {
                 .envp = environ,
                 .working_directory = "/tmp",
                 .stdin_fd = -1,
+                .kept_stdin_fd = -1,
         };
         int r, ends[2];
 
