@@ -9,8 +9,9 @@
 #include <stdio.h>
 
 #include "ctl/log-lines.h"
-#include "ctl/text.h"
+
 #include "util/strv.h"
+#include "util/visible.h"
 
 static int keep_reply(LogLines *lines, sd_bus_message *reply) {
         sd_bus_message **grown =
@@ -109,20 +110,20 @@ static void print_colored(const char *text, const char *stream, const Screen *sc
 
 int log_line_print(const LogLine *line, LogFormat format, const Screen *screen) {
         _cleanup_free_ char *visible = NULL;
-        char time[TEXT_TIME_MAX];
+        char time[VISIBLE_TIME_MAX];
 
         if (format == LOG_FORMAT_CAT && !screen->is_terminal) {
                 (void) puts(line->text);
                 return 0;
         }
 
-        visible = text_make_visible(line->text);
+        visible = visible_make(line->text);
         if (!visible)
                 return -ENOMEM;
 
         if (format == LOG_FORMAT_SHORT)
                 (void) printf("%s%s%s %s: ", screen_color(screen, COLOR_GRAY),
-                              text_of_log_time(time, line->realtime_usec),
+                              visible_log_time(time, line->realtime_usec),
                               screen_color(screen, COLOR_NONE), line->sidecar->name);
         print_colored(visible, line->stream, screen);
         return 0;
@@ -130,9 +131,9 @@ int log_line_print(const LogLine *line, LogFormat format, const Screen *screen) 
 
 int log_line_print_cut(const LogLine *line, const Screen *screen) {
         _cleanup_free_ char *text = NULL, *fitting = NULL;
-        char time[TEXT_TIME_MAX];
+        char time[VISIBLE_TIME_MAX];
 
-        if (asprintf(&text, "%s %s", text_of_log_time(time, line->realtime_usec), line->text) < 0)
+        if (asprintf(&text, "%s %s", visible_log_time(time, line->realtime_usec), line->text) < 0)
                 return -ENOMEM;
 
         fitting = screen_fit(screen, text, screen->n_columns);

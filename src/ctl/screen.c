@@ -14,6 +14,7 @@
 #include "ctl/screen.h"
 #include "ctl/text.h"
 #include "util/strv.h"
+#include "util/visible.h"
 
 #define COLUMNS_DEFAULT 80
 #define ROWS_DEFAULT 24
@@ -84,7 +85,7 @@ Color color_of_status(const char *status) {
 }
 
 char *screen_fit(const Screen *screen, const char *text, unsigned n_columns) {
-        _cleanup_free_ char *visible = text_make_visible(text);
+        _cleanup_free_ char *visible = visible_make(text);
 
         if (!visible)
                 return NULL;
