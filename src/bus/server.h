@@ -19,6 +19,7 @@
 typedef struct Server Server;
 typedef struct Owner Owner;
 typedef struct Waiter Waiter;
+typedef struct LogPipe LogPipe;
 typedef struct AppObject AppObject;
 typedef struct SidecarObject SidecarObject;
 
@@ -37,6 +38,7 @@ struct Server {
         SidecarObject *dirty;     /* SidecarObject::next_dirty */
         AppObject *dirty_apps;    /* AppObject::next_dirty */
         Waiter *waiters;          /* Waiter::next */
+        LogPipe *log_pipes;       /* LogPipe::next */
         Owner *owners;            /* Owner::next */
 };
 
