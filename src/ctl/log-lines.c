@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "ctl/log-lines.h"
-
 #include "util/strv.h"
 #include "util/visible.h"
 
@@ -37,12 +36,28 @@ static int read_line(LogLine *ret, sd_bus_message *reply, const Target *sidecar)
         return r;
 }
 
+int log_lines_add(LogLines *lines, const LogLine *line) {
+        LogLine *grown;
+
+        /* Twice as many each time they reach a power of two. */
+        if ((lines->n_lines & (lines->n_lines - 1)) == 0) {
+                grown = reallocarray(lines->lines, lines->n_lines > 0 ? 2 * lines->n_lines : 1,
+                                     sizeof(*grown));
+                if (!grown)
+                        return -ENOMEM;
+                lines->lines = grown;
+        }
+
+        lines->lines[lines->n_lines++] = *line;
+        return 0;
+}
+
 int log_lines_take(LogLines *lines,
                    sd_bus_message *reply,
                    const Target *sidecar,
                    uint64_t *ret_next,
                    uint64_t *ret_n_lost) {
-        LogLine line, *grown;
+        LogLine line;
         int r;
 
         r = keep_reply(lines, reply);
@@ -52,11 +67,9 @@ int log_lines_take(LogLines *lines,
                 return r;
 
         while ((r = read_line(&line, reply, sidecar)) > 0) {
-                grown = reallocarray(lines->lines, lines->n_lines + 1, sizeof(*grown));
-                if (!grown)
-                        return -ENOMEM;
-                lines->lines = grown;
-                grown[lines->n_lines++] = line;
+                r = log_lines_add(lines, &line);
+                if (r < 0)
+                        return r;
         }
         if (r >= 0)
                 r = sd_bus_message_exit_container(reply);
@@ -78,8 +91,10 @@ void log_lines_done(LogLines *lines) {
 static int compare_lines(const void *a, const void *b) {
         const LogLine *x = a, *y = b;
 
+        if (x->sidecar == y->sidecar && x->number == y->number)
+                return (x->n_lost > 0) - (y->n_lost > 0);
         if (x->sidecar == y->sidecar)
-                return x->number < y->number ? -1 : x->number > y->number;
+                return x->number < y->number ? -1 : 1;
         if (x->realtime_usec != y->realtime_usec)
                 return x->realtime_usec < y->realtime_usec ? -1 : 1;
 
@@ -108,9 +123,21 @@ static void print_colored(const char *text, const char *stream, const Screen *sc
                               screen_color(screen, COLOR_NONE));
 }
 
+static void print_prefix(const LogLine *line, const Screen *screen) {
+        char time[VISIBLE_TIME_MAX];
+
+        (void) printf("%s%s%s ", screen_color(screen, COLOR_GRAY),
+                      visible_log_time(time, line->realtime_usec),
+                      screen_color(screen, COLOR_NONE));
+        if (line->color == COLOR_NONE)
+                (void) printf("%s: ", line->prefix);
+        else
+                (void) printf("%s%s:%s ", screen_color(screen, line->color), line->prefix,
+                              screen_color(screen, COLOR_NONE));
+}
+
 int log_line_print(const LogLine *line, LogFormat format, const Screen *screen) {
         _cleanup_free_ char *visible = NULL;
-        char time[VISIBLE_TIME_MAX];
 
         if (format == LOG_FORMAT_CAT && !screen->is_terminal) {
                 (void) puts(line->text);
@@ -122,9 +149,7 @@ int log_line_print(const LogLine *line, LogFormat format, const Screen *screen) 
                 return -ENOMEM;
 
         if (format == LOG_FORMAT_SHORT)
-                (void) printf("%s%s%s %s: ", screen_color(screen, COLOR_GRAY),
-                              visible_log_time(time, line->realtime_usec),
-                              screen_color(screen, COLOR_NONE), line->sidecar->name);
+                print_prefix(line, screen);
         print_colored(visible, line->stream, screen);
         return 0;
 }

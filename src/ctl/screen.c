@@ -22,6 +22,7 @@
 static const char *const escapes[_COLOR_MAX] = {
         [COLOR_NONE] = "\033[0m",   [COLOR_BOLD] = "\033[1m",    [COLOR_GRAY] = "\033[90m",
         [COLOR_GREEN] = "\033[32m", [COLOR_YELLOW] = "\033[33m", [COLOR_RED] = "\033[31m",
+        [COLOR_CYAN] = "\033[36m",  [COLOR_BLUE] = "\033[34m",   [COLOR_MAGENTA] = "\033[35m",
 };
 
 static const char *const glyphs[_GLYPH_MAX][2] = {

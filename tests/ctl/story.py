@@ -173,6 +173,7 @@ class Names(Story):
             ("--lines takes a number", "logs", "lone", "-n", "-3"),
             ("--since takes a time", "logs", "lone", "--since=yesteryear"),
             ("--stream must be stdout, stderr or supervisor", "logs", "lone", "--stream=stdin"),
+            ("--generation takes a number", "logs", "lone", "--generation=last"),
             ("--output must be short, cat or json", "logs", "lone", "-o", "xml"),
             ("--signal takes", "kill", "lone", "-s", "NONSENSE"),
             ("--whom must be main or all", "kill", "lone", "--whom=you"),
@@ -379,6 +380,65 @@ class Looking(Story):
         reader.send_signal(signal.SIGINT)
         self.assertEqual(reader.wait(30), -signal.SIGINT)
         self.down("talk")
+
+    def test_logs_of_one_generation(self):
+        self.run_ok("start", "talk")
+        self.wait_for_lines("talk", 3)
+        [status] = self.session.json("status", "talk")
+        generation = status["Generation"]
+        self.down("talk")
+        self.run_ok("start", "talk")
+        first = self.run_ok("logs", "talk", f"--generation={generation}", "-o", "json").splitlines()
+        self.assertEqual({json.loads(line)["generation"] for line in first}, {generation})
+        self.assertEqual(self.run_ok("logs", "talk", f"--generation={generation + 1000}"), "")
+        self.down("talk")
+
+    def test_logs_of_several_have_colours_and_those_of_two_apps_their_names(self):
+        self.run_ok("start", "talk", f"{OTHER}/web", f"{APP}/web")
+        self.wait_for_lines("talk", 1)
+        self.wait_for_lines(f"{APP}/web", 1)
+        one = self.run_ok("logs", "--color=always", "-n", "1", "talk")
+        self.assertRegex(one, r"^\x1b\[90m[^\x1b]*\x1b\[0m talk: line \d+\n$")
+        app = self.run_ok("logs", "--color=always", "-n", "all", APP)
+        self.assertRegex(app, r"\x1b\[3\dmtalk:\x1b\[0m line 1\n")
+        two = self.run_ok("logs", "-n", "all", "talk", f"{OTHER}/web", f"{APP}/web")
+        self.assertIn(f" {APP}/talk: line 1\n", two)
+        self.assertIn(f" {APP}/web: ", two)
+        self.down("talk", f"{OTHER}/web", f"{APP}/web")
+
+    def test_logs_follow_from_the_end_and_several_at_once(self):
+        self.run_ok("start", "talk")
+        self.wait_for_lines("talk", 3)
+        newest = self.session.json("logs", "talk", "-n", "1")["seq"]
+        reader = self.session.spawn(
+            sidecarctl, "logs", "-f", "-n", "0", "talk", "fails", "-o", "json", stdout=subprocess.PIPE, text=True
+        )
+        first = json.loads(reader.stdout.readline())
+        self.assertGreater(first["seq"], newest)
+        self.session.run("start", "fails")
+        heard = {"talk": []}
+        while "fails" not in heard or len(heard["talk"]) < 3:
+            line = json.loads(reader.stdout.readline())
+            heard.setdefault(line["sidecar"], []).append(line["seq"])
+        self.assertEqual(heard["talk"], list(range(first["seq"] + 1, first["seq"] + 1 + len(heard["talk"]))))
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.wait(30), -signal.SIGINT)
+        self.down("talk")
+
+    def test_logs_follow_over_a_death_of_the_brain(self):
+        other = Session(sidecarctl, MANIFESTS)
+        self.addCleanup(other.end)
+        other.start_daemon(sidecard_init)
+        other.run("start", "talk")
+        reader = other.spawn(sidecarctl, "logs", "-f", "-n", "all", "talk", stdout=subprocess.PIPE, text=True)
+        numbers = []
+        for _ in range(3):
+            while len(numbers) % 4 or not numbers:
+                numbers.append(int(reader.stdout.readline().rsplit(" ", 1)[1]))
+            other.kill_brain()
+            numbers.append(int(reader.stdout.readline().rsplit(" ", 1)[1]))
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        reader.kill()
 
     def test_logs_follow_ends_with_the_daemon(self):
         other = Session(sidecarctl, MANIFESTS)
