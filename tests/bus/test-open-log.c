@@ -394,6 +394,37 @@ START_TEST(a6_sixteen_logs_a_connection_and_the_17th_is_refused) {
 }
 END_TEST
 
+START_TEST(openlog_has_a_limit_for_all_connections_together) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        static Reader readers[16 * 16];
+        sd_bus *buses[16];
+        Reader more;
+
+        world_write_sidecars(world, TALKER);
+        world_run(world);
+        for (size_t i = 0; i < ELEMENTSOF(readers); i++) {
+                if (i % 16 == 0)
+                        buses[i / 16] = client_open(world);
+                ck_assert_int_ge(try_open(buses[i / 16], "talker", (Query){ .follow = true },
+                                          &readers[i], NULL),
+                                 0);
+        }
+
+        ck_assert_int_lt(try_open(world->bus, "talker", (Query){ .follow = true }, &more, &error),
+                         0);
+        ck_assert_str_eq(error.name, WORLD_ERROR "LimitsExceeded");
+
+        /* And nobody else notices. */
+        (void) world_start_ready(world, "talker");
+        for (size_t i = 0; i < ELEMENTSOF(readers); i++) {
+                reader_await(&readers[i], "out 2\n");
+                reader_done(&readers[i]);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(buses); i++)
+                sd_bus_close_unref(buses[i]);
+}
+END_TEST
+
 /* The numbers of json lines follow each other, from `first` on; answers the last. */
 static uint64_t check_numbers(const Reader *reader, uint64_t first) {
         const char *marker = "{\"seq\":";
@@ -491,6 +522,7 @@ TEST_MAIN_TIMEOUT("open-log",
                   openlog_counts_for_a_reader_that_never_read_what_it_lost,
                   openlog_counts_for_a_reader_that_takes_a_byte_a_message,
                   a6_sixteen_logs_a_connection_and_the_17th_is_refused,
+                  openlog_has_a_limit_for_all_connections_together,
                   d2_a_pipe_ends_with_its_brain_and_the_next_one_goes_on_behind_it,
                   a_pipe_ends_with_the_removal_of_its_sidecar,
                   a_pipe_ends_with_the_daemon_and_has_the_last_words)

@@ -582,6 +582,8 @@ class Terminal(Story):
         self.run_ok("start", "evil")
         lines = self.show(80, "logs", "-o", "cat", "evil")
         self.assertIn(r"a\x1b[31mred\x07 \u202ertl\u009b", lines[0])
+        lines = self.show(80, "logs", "-o", "json", "evil")
+        self.assertIn(r"a\u001b[31mred\u0007 \u202ertl\u009b", lines[0])
         lines = self.show(80, "list", escapes=True)
         self.assertTrue(any("\033[32mRunning" in line for line in lines), lines)
         lines = self.show(80, "list --color=never", escapes=True)
