@@ -11,6 +11,7 @@
 
 #include "bus/app-object.h"
 #include "bus/hold-methods.h"
+#include "bus/open-log.h"
 #include "bus/owner.h"
 #include "bus/path.h"
 #include "bus/server.h"
@@ -64,6 +65,7 @@ static void on_sidecar_added(Sidecar *sidecar, void *userdata) {
 
 static void on_sidecar_removed(Sidecar *sidecar, void *userdata) {
         waiters_dismiss(userdata, sidecar);
+        log_pipes_dismiss(userdata, sidecar);
         emit_removed(userdata, path_of_sidecar(sidecar));
         sidecar_object_free(sidecar->userdata);
 }
@@ -183,6 +185,7 @@ static void on_hold_lost(const Hold *hold, void *userdata) {
 }
 
 static void on_log(Sidecar *sidecar, void *userdata) {
+        log_pipes_wake(userdata, sidecar);
         waiters_wake(userdata, sidecar);
 }
 
@@ -271,6 +274,7 @@ Server *server_free(Server *server) {
         (void) on_tell_statuses(NULL, server);
         waiters_free(server);
         stdin_calls_free(server);
+        log_pipes_free(server);
         owners_free(server);
         free_objects(server->supervisor);
         sd_event_source_disable_unref(server->watcher);

@@ -20,6 +20,7 @@ typedef struct Server Server;
 typedef struct Owner Owner;
 typedef struct StdinCall StdinCall;
 typedef struct Waiter Waiter;
+typedef struct LogPipe LogPipe;
 typedef struct AppObject AppObject;
 typedef struct SidecarObject SidecarObject;
 
@@ -39,6 +40,7 @@ struct Server {
         AppObject *dirty_apps;    /* AppObject::next_dirty */
         Waiter *waiters;          /* Waiter::next */
         StdinCall *stdin_calls;   /* of WriteStdin that wait for room */
+        LogPipe *log_pipes;       /* LogPipe::next */
         Owner *owners;            /* Owner::next */
 };
 

@@ -17,8 +17,9 @@
 
 #define ANY_NUMBER SIZE_MAX
 #define OPTIONS_WAIT (OPTION_JSON | OPTION_NO_WAIT | OPTION_TIMEOUT)
-#define OPTIONS_LOGS \
-        (OPTION_JSON | OPTION_FOLLOW | OPTION_LINES | OPTION_SINCE | OPTION_STREAM | OPTION_OUTPUT)
+#define OPTIONS_LOGS                                                                 \
+        (OPTION_JSON | OPTION_FOLLOW | OPTION_LINES | OPTION_SINCE | OPTION_STREAM | \
+         OPTION_GENERATION | OPTION_OUTPUT)
 
 /* clang-format off */
 
@@ -38,7 +39,7 @@ static const Verb verbs[] = {
         { "kill", verb_kill, OPTION_JSON | OPTION_SIGNAL | OPTION_WHOM, 1, ANY_NUMBER,
           "kill [-s SIGNAL] [--whom=main|all] APP/NAME...", "send a signal (TERM) to its processes" },
         { "logs", verb_logs, OPTIONS_LOGS, 1, ANY_NUMBER,
-          "logs [-f] [-n N] [--since=TIME] [--stream=STREAM] [-o short|cat|json] APP[/NAME]...",
+          "logs [-f] [-n N] [--since=TIME] [--stream=STREAM] [--generation=N] [-o short|cat|json] APP[/NAME]...",
           "what sidecars have written" },
         { "events", verb_events, OPTION_JSON | OPTION_LINES | OPTION_NO_WAIT, 0, 1,
           "events [-n N] [--no-wait] [APP]", "what happened, and what happens from now on" },

@@ -23,7 +23,7 @@
 #define LOG_RING_BYTES (256u * 1024u)
 #define LOG_LINE_BYTES_MAX (8u * 1024u)
 
-#define LOG_STORE_VERSION UINT64_C(0x00016c6f67646373) /* of no special form, but nobody else's */
+#define LOG_STORE_VERSION UINT64_C(0x00026c6f67646373) /* of no special form, but nobody else's */
 #define LOG_STORE_PAGE_BYTES 4096u
 
 #define LOG_STORE_LINES 4096u
@@ -38,7 +38,7 @@ typedef struct LogIndexEntry {
         uint32_t n_before; /* a copy of bytes that began so much before: with them the line goes */
         uint16_t n_bytes;
         uint8_t stream;
-        bool is_split;
+        uint8_t ending; /* LogEnding */
 } LogIndexEntry;
 
 /* What follows the last newline of a stream. */

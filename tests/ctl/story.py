@@ -83,12 +83,6 @@ class Story(unittest.TestCase):
         self.assertRegex(done.stderr, pattern)
         return done.stdout
 
-    def run_supported(self, *arguments):
-        done = self.session.run(*arguments)
-        if "not supported yet by this version of sidecard" in done.stderr:
-            self.skipTest(f"sidecard: {done.stderr.strip()}")
-        return done
-
     def down(self, *names):
         for name in names:
             self.run_ok("stop", name)
@@ -179,6 +173,7 @@ class Names(Story):
             ("--lines takes a number", "logs", "lone", "-n", "-3"),
             ("--since takes a time", "logs", "lone", "--since=yesteryear"),
             ("--stream must be stdout, stderr or supervisor", "logs", "lone", "--stream=stdin"),
+            ("--generation takes a number", "logs", "lone", "--generation=last"),
             ("--output must be short, cat or json", "logs", "lone", "-o", "xml"),
             ("--signal takes", "kill", "lone", "-s", "NONSENSE"),
             ("--whom must be main or all", "kill", "lone", "--whom=you"),
@@ -386,6 +381,65 @@ class Looking(Story):
         self.assertEqual(reader.wait(30), -signal.SIGINT)
         self.down("talk")
 
+    def test_logs_of_one_generation(self):
+        self.run_ok("start", "talk")
+        self.wait_for_lines("talk", 3)
+        [status] = self.session.json("status", "talk")
+        generation = status["Generation"]
+        self.down("talk")
+        self.run_ok("start", "talk")
+        first = self.run_ok("logs", "talk", f"--generation={generation}", "-o", "json").splitlines()
+        self.assertEqual({json.loads(line)["generation"] for line in first}, {generation})
+        self.assertEqual(self.run_ok("logs", "talk", f"--generation={generation + 1000}"), "")
+        self.down("talk")
+
+    def test_logs_of_several_have_colours_and_those_of_two_apps_their_names(self):
+        self.run_ok("start", "talk", f"{OTHER}/web", f"{APP}/web")
+        self.wait_for_lines("talk", 1)
+        self.wait_for_lines(f"{APP}/web", 1)
+        one = self.run_ok("logs", "--color=always", "-n", "1", "talk")
+        self.assertRegex(one, r"^\x1b\[90m[^\x1b]*\x1b\[0m talk: line \d+\n$")
+        app = self.run_ok("logs", "--color=always", "-n", "all", APP)
+        self.assertRegex(app, r"\x1b\[3\dmtalk:\x1b\[0m line 1\n")
+        two = self.run_ok("logs", "-n", "all", "talk", f"{OTHER}/web", f"{APP}/web")
+        self.assertIn(f" {APP}/talk: line 1\n", two)
+        self.assertIn(f" {APP}/web: ", two)
+        self.down("talk", f"{OTHER}/web", f"{APP}/web")
+
+    def test_logs_follow_from_the_end_and_several_at_once(self):
+        self.run_ok("start", "talk")
+        self.wait_for_lines("talk", 3)
+        newest = self.session.json("logs", "talk", "-n", "1")["seq"]
+        reader = self.session.spawn(
+            sidecarctl, "logs", "-f", "-n", "0", "talk", "fails", "-o", "json", stdout=subprocess.PIPE, text=True
+        )
+        first = json.loads(reader.stdout.readline())
+        self.assertGreater(first["seq"], newest)
+        self.session.run("start", "fails")
+        heard = {"talk": []}
+        while "fails" not in heard or len(heard["talk"]) < 3:
+            line = json.loads(reader.stdout.readline())
+            heard.setdefault(line["sidecar"], []).append(line["seq"])
+        self.assertEqual(heard["talk"], list(range(first["seq"] + 1, first["seq"] + 1 + len(heard["talk"]))))
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.wait(30), -signal.SIGINT)
+        self.down("talk")
+
+    def test_logs_follow_over_a_death_of_the_brain(self):
+        other = Session(sidecarctl, MANIFESTS)
+        self.addCleanup(other.end)
+        other.start_daemon(sidecard_init)
+        other.run("start", "talk")
+        reader = other.spawn(sidecarctl, "logs", "-f", "-n", "all", "talk", stdout=subprocess.PIPE, text=True)
+        numbers = []
+        for _ in range(3):
+            while len(numbers) % 4 or not numbers:
+                numbers.append(int(reader.stdout.readline().rsplit(" ", 1)[1]))
+            other.kill_brain()
+            numbers.append(int(reader.stdout.readline().rsplit(" ", 1)[1]))
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        reader.kill()
+
     def test_logs_follow_ends_with_the_daemon(self):
         other = Session(sidecarctl, MANIFESTS)
         self.addCleanup(other.end)
@@ -402,7 +456,7 @@ class Apps(Story):
     """What acts on a whole app: skipped where the daemon does not have it yet."""
 
     def test_start_wait_and_stop_of_an_app(self):
-        done = self.run_supported("start", OTHER)
+        done = self.session.run("start", OTHER)
         self.assertEqual(done.returncode, 0, done.stderr)
         for name in ("lone", "web"):
             self.assertIn(f"{OTHER}/{name}: Running (ready)", done.stdout)
@@ -413,7 +467,7 @@ class Apps(Story):
         self.expect(3, f"sidecarctl start {OTHER}", "wait", OTHER)
 
     def test_hold_keeps_sidecars_up_while_the_command_runs(self):
-        done = self.run_supported("hold", OTHER, "--", sidecarctl, "wait", OTHER, "--timeout=60s")
+        done = self.session.run("hold", OTHER, "--", sidecarctl, "wait", OTHER, "--timeout=60s")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"{OTHER}/lone: Running (ready)", done.stdout)
         self.run_ok("wait", "--for=stopped", f"{OTHER}/web", "lone", "--timeout=60s")
@@ -425,11 +479,11 @@ class Apps(Story):
         )
 
     def test_an_unknown_mode_exits_4(self):
-        done = self.run_supported("mode", OTHER, "nonsense")
+        done = self.session.run("mode", OTHER, "nonsense")
         self.assertEqual(done.returncode, 4)
 
     def test_events_are_one_object_a_line(self):
-        self.run_supported("events", "--no-wait")
+        self.session.run("events", "--no-wait")
         self.run_ok("start", "lone")
         events = [json.loads(line) for line in self.run_ok("events", "--no-wait", "--json", OTHER).splitlines()]
         self.assertIn(("status", "lone"), [(event["type"], event.get("sidecar")) for event in events])
@@ -528,6 +582,8 @@ class Terminal(Story):
         self.run_ok("start", "evil")
         lines = self.show(80, "logs", "-o", "cat", "evil")
         self.assertIn(r"a\x1b[31mred\x07 \u202ertl\u009b", lines[0])
+        lines = self.show(80, "logs", "-o", "json", "evil")
+        self.assertIn(r"a\u001b[31mred\u0007 \u202ertl\u009b", lines[0])
         lines = self.show(80, "list", escapes=True)
         self.assertTrue(any("\033[32mRunning" in line for line in lines), lines)
         lines = self.show(80, "list --color=never", escapes=True)

@@ -213,9 +213,9 @@ static bool ring_is_right(const LogRing *ring, uint64_t next[2]) {
                     memcmp(line.bytes, text->line + text->n_done, line.n_bytes) != 0)
                         return false;
                 text->n_done += line.n_bytes;
-                if (line.is_split != (text->n_done < text->n_bytes - 1))
+                if ((line.ending == LOG_ENDING_SPLIT) != (text->n_done < text->n_bytes - 1))
                         return false;
-                if (!line.is_split)
+                if (line.ending != LOG_ENDING_SPLIT)
                         text_set(text, text->number + 1);
                 next[line.stream] = text->number;
         }

@@ -294,7 +294,7 @@ START_TEST(a_line_without_end_comes_in_pieces) {
         reap(pid);
         for (uint64_t number = 0; number < 13; number++) {
                 ck_assert(log_ring_get(one.ring, number, &line));
-                ck_assert_int_eq(line.is_split, number < 12);
+                ck_assert_int_eq(line.ending == LOG_ENDING_SPLIT, number < 12);
                 ck_assert_uint_eq(line.n_bytes, number < 12 ? 8192 : 100000 - 12 * 8192);
         }
 }

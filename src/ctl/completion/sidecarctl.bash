@@ -27,7 +27,7 @@ _sidecarctl() {
         case $verb in
         start | stop | restart) options+=' --no-wait --timeout=' ;;
         kill) options+=' --signal= --whom=main --whom=all' ;;
-        logs) options+=' --follow --lines= --since= --stream=stdout --stream=stderr --stream=supervisor --output=short --output=cat --output=json' ;;
+        logs) options+=' --follow --lines= --since= --stream=stdout --stream=stderr --stream=supervisor --generation= --output=short --output=cat --output=json' ;;
         events) options+=' --lines= --no-wait' ;;
         wait) options+=' --for=ready --for=stopped --for=settled --timeout=' ;;
         daemon) options+=' --timeout=' ;;
