@@ -33,6 +33,13 @@ extern const Kind kind_command;
 extern const Kind kind_env;
 extern const Kind kind_working_directory;
 
+/* Names of variables: ^[A-Za-z_][A-Za-z0-9_]*$ */
+int reader_check_variable(Reader *reader, const Place *place);
+
+/* manifest-pass.c: a SidecarSpec */
+extern const Kind kind_passed;
+extern const Kind kind_arguments;
+
 /* manifest-port.c: a SidecarSpec */
 extern const Kind kind_port;
 extern const Kind kind_ports;
@@ -42,6 +49,7 @@ extern const Kind kind_http;
 extern const Kind kind_tcp;
 extern const Kind kind_log;
 extern const Kind kind_notify;
+extern const Kind kind_pattern; /* of log, and of whoever has one: a char *; most: characters */
 
 /* manifest-health.c: a ProbeSpec, a LivenessSpec, and a uint64_t of microseconds */
 extern const Kind kind_readiness;

@@ -392,8 +392,8 @@ static int pattern_read(Reader *reader, const Place *place, const Row *row, void
         return r < 0 ? r : kind_text.read(reader, place, row, field);
 }
 
-static const Kind kind_pattern = { "a regular expression", TYPE(string), pattern_read, NULL,
-                                   text_write_if };
+const Kind kind_pattern = { "a regular expression", TYPE(string), pattern_read, NULL,
+                            text_write_if };
 
 static const char *const streams[] = {
         [LOG_CHOICE_ANY] = "any",
