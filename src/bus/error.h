@@ -19,6 +19,8 @@
 #define ERROR_NOT_SUPPORTED "org.sidecard.Sidecars1.Error.NotSupported"
 #define ERROR_LIMITS_EXCEEDED "org.sidecard.Sidecars1.Error.LimitsExceeded"
 #define ERROR_INVALID_MANIFEST "org.sidecard.Sidecars1.Error.InvalidManifest"
+#define ERROR_APP_EXISTS "org.sidecard.Sidecars1.Error.AppExists"
+#define ERROR_ARGUMENT_NOT_ALLOWED "org.sidecard.Sidecars1.Error.ArgumentNotAllowed"
 
 /* The handler of a method that a later release brings. */
 int method_not_supported(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);

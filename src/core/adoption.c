@@ -106,6 +106,7 @@ static int take_app(const Adoption *adoption, AppRecord *record) {
                 (unsigned) record->mode_result < _MODE_RESULT_MAX ? record->mode_result : MODE_DONE;
         app->mode_starts = TAKE_PTR(record->mode_starts);
         app->server_url = TAKE_PTR(record->server_url);
+        app->is_transient = record->is_transient && app->manifest;
         return 0;
 }
 
@@ -174,6 +175,11 @@ static int take_all(Adoption *adoption) {
         for (size_t i = 0; r >= 0 && i < past->n_holds; i++)
                 if (past->holds[i])
                         r = take_hold(adoption, past->holds[i]);
+
+        /* Its last hold ended, or never stood, when the brain before us died. */
+        for (size_t i = 0; r >= 0 && i < supervisor->n_apps; i++)
+                if (!app_is_held(supervisor->apps[i]))
+                        app_uncover(supervisor->apps[i]);
 
         return r;
 }
@@ -282,6 +288,8 @@ int supervisor_adopt(Supervisor *supervisor) {
         supervisor->bus_lost_at = adoption.past.supervisor.bus_lost_at;
         supervisor->bus_id = TAKE_PTR(adoption.past.supervisor.bus_id);
         supervisor->log_base = adoption.past.supervisor.log_base;
+        supervisor->session_has_begun = adoption.past.supervisor.session_has_begun;
+        supervisor->environment = TAKE_PTR(adoption.past.supervisor.environment);
         if (supervisor->log_base == 0)
                 supervisor_note_log_number(supervisor, clock_realtime_usec());
 

@@ -218,6 +218,8 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .liveness_path = s->alive_paths[1],
                 .main_pid = s->main_pid,
                 .token = s->token,
+                .passed = s->passed,
+                .arguments = s->arguments,
                 .status_text = s->status_text,
                 .probe_error = s->probe_error,
                 .exit_is_news = s->exit_is_news,
@@ -278,6 +280,7 @@ void record_app(const App *app) {
                 .mode_result = app->mode_result,
                 .mode_starts = app->mode_starts,
                 .server_url = app->server_url,
+                .is_transient = app->is_transient,
         };
 
         records_begin(records);
@@ -305,6 +308,9 @@ void record_hold(const Hold *hold) {
                 .sidecars = hold->sidecars,
                 .linger_usec = hold->linger_usec,
                 .linger_until = hold->linger_until,
+                .env = hold->env,
+                .brings_manifest = hold->brings_manifest,
+                .order = hold->order,
         };
 
         add(hold->supervisor->records, RECORD_HOLD, hold_fields, &record, NULL);
@@ -326,6 +332,8 @@ void record_supervisor(const Supervisor *supervisor) {
                 .bus_lost_at = supervisor->bus_lost_at,
                 .bus_id = supervisor->bus_id,
                 .log_base = supervisor->log_base,
+                .session_has_begun = supervisor->session_has_begun,
+                .environment = supervisor->environment,
         };
 
         add(supervisor->records, RECORD_SUPERVISOR, supervisor_fields, &record, NULL);

@@ -49,6 +49,11 @@ void sidecar_remove_token_file(const Sidecar *sidecar);
  * the current or last generation. None is an empty vector or NULL.
  */
 int sidecar_list_secrets(const Sidecar *sidecar, char ***ret);
+/* A copy of text without them; NULL: it cannot be told, or there is none. */
+char *sidecar_blank(const Sidecar *sidecar, const char *text);
+
+/* What the holds pass on to the generation that begins (core/sidecar-passed.c). */
+int sidecar_take_passed(Sidecar *sidecar);
 
 /*
  * A deadline of this supervisor has fired, or a probe went unanswered by then. Where that is far

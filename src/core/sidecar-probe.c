@@ -160,7 +160,12 @@ static int expand_all(char ***ret, char *const *texts, const TemplateValues *val
 static int fill_in(Texts *texts, const Sidecar *s, bool is_liveness) {
         const ProbeSpec *spec = probe_spec(s, is_liveness);
         char *only[] = { s->alive_paths[is_liveness], NULL };
-        TemplateValues values = { .spec = s->running, .ports = s->ports, .token = s->token };
+        TemplateValues values = {
+                .spec = s->running,
+                .ports = s->ports,
+                .token = s->token,
+                .passed = s->passed,
+        };
         int r;
 
         texts->runtime_dir = sidecar_runtime_dir(s);

@@ -15,6 +15,7 @@
 
 #include "core/environment.h"
 #include "core/records.h"
+#include "core/session.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
@@ -63,7 +64,8 @@ static int refuse(Launch *launch, ReasonCode code, int error, bool permanent, ch
         Evidence *evidence = &launch->sidecar->evidence;
 
         free(evidence->detail);
-        evidence->detail = detail;
+        evidence->detail = sidecar_blank(launch->sidecar, detail);
+        free(detail);
         launch->cause->code = code;
         launch->cause->error = error;
         *launch->permanent = permanent;
@@ -235,10 +237,19 @@ static int prepare_token(Launch *launch) {
         return 0;
 }
 
+static int take_passed(Launch *launch) {
+        int r = sidecar_take_passed(launch->sidecar);
+
+        launch->values.passed = launch->sidecar->passed;
+        return r;
+}
+
+/* What a client adds is no template. */
 static int expand_command(Launch *launch) {
+        int r = 0;
+
         STRV_FOREACH (text, launch->sidecar->running->command) {
                 char *argument = NULL;
-                int r;
 
                 r = template_expand(&argument, *text, &launch->values, NULL);
                 if (r >= 0)
@@ -246,8 +257,11 @@ static int expand_command(Launch *launch) {
                 if (r < 0)
                         return r;
         }
+        STRV_FOREACH (argument, launch->sidecar->arguments)
+                if (r >= 0)
+                        r = strv_extend(&launch->argv, *argument);
 
-        return 0;
+        return r;
 }
 
 /* The list of places, for a sentence: at most a few lines on a terminal. */
@@ -275,6 +289,25 @@ static char *say_tried(const char *program, char *const *tried) {
         return text;
 }
 
+/* For clients, who are not to read there what another has passed on. */
+static int note_tried(Sidecar *s, char *const *candidates) {
+        _cleanup_(strv_freep) char **tried = NULL;
+        int r = 0;
+
+        STRV_FOREACH (path, candidates) {
+                char *blanked = sidecar_blank(s, *path);
+
+                if (r >= 0 && blanked)
+                        r = strv_consume(&tried, blanked);
+        }
+        if (r < 0)
+                return r;
+
+        strv_free(s->evidence.tried);
+        s->evidence.tried = TAKE_PTR(tried);
+        return 0;
+}
+
 /* For this start, and for whoever asks later what is wrong with it. */
 static int remember_program(Launch *launch, const char *path) {
         launch->program = strdup(path);
@@ -284,11 +317,14 @@ static int remember_program(Launch *launch, const char *path) {
 /* The first that can be executed; what keeps one that is there from it is remembered. */
 static int find_program(Launch *launch) {
         Sidecar *s = launch->sidecar;
-        _cleanup_(strv_freep) char **candidates = NULL;
+        _cleanup_(strv_freep) char **candidates = NULL, **session = NULL;
         _cleanup_free_ char *fault = NULL;
         int error = 0, r;
 
-        r = program_candidates(&candidates, s->running, launch->argv[0], getenv("PATH"));
+        r = session_copy_environment(s->supervisor, &session);
+        if (r >= 0)
+                r = program_candidates(&candidates, s->running, launch->argv[0],
+                                       strv_env_get(session, "PATH"));
         if (r < 0)
                 return r;
 
@@ -308,13 +344,14 @@ static int find_program(Launch *launch) {
                 }
         }
 
-        strv_free(s->evidence.tried);
-        s->evidence.tried = TAKE_PTR(candidates);
+        r = note_tried(s, candidates);
+        if (r < 0)
+                return r;
         if (error != 0)
                 return refuse(launch, REASON_EXEC_FAILED, error, true, TAKE_PTR(fault));
 
         return refuse(launch, REASON_BINARY_MISSING, ENOENT, true,
-                      say_tried(launch->argv[0], s->evidence.tried));
+                      say_tried(launch->argv[0], candidates));
 }
 
 static int find_working_directory(Launch *launch) {
@@ -405,6 +442,8 @@ int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
                 r = ask_for_urls(&launch);
         if (r >= 0)
                 r = prepare_token(&launch);
+        if (r >= 0)
+                r = take_passed(&launch);
         if (r >= 0)
                 r = expand_command(&launch);
         if (r >= 0)

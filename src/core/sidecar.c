@@ -15,6 +15,7 @@
 
 #include "core/goals.h"
 #include "core/records.h"
+#include "core/session.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
@@ -289,6 +290,8 @@ void sidecar_converge(Sidecar *s) {
                 step = lifecycle_next(&s->life, now);
                 if (step.kind == STEP_WAIT)
                         break;
+                if (step.kind == STEP_SPAWN && session_holds_start_up(s, now, &step.until))
+                        break;
                 do_step(s, &step);
         }
 
@@ -485,6 +488,8 @@ Sidecar *sidecar_free(Sidecar *s) {
         forget_health(s);
         free(s->status_text);
         free(s->token);
+        strv_free(s->passed);
+        strv_free(s->arguments);
         free(s->waits_for);
         free(s->log_path);
         free(s);
@@ -510,6 +515,7 @@ void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
 }
 
 void sidecar_want_up(Sidecar *s) {
+        session_want_environment(s->supervisor);
         lifecycle_start(&s->life);
         CRASHPOINT("wish-made");
         record_sidecar(s);
@@ -541,6 +547,7 @@ int sidecar_restart(Sidecar *s, uint64_t *ret) {
         if (r < 0)
                 return r;
 
+        session_want_environment(s->supervisor);
         lifecycle_restart(&s->life);
         *ret = lifecycle_promised_generation(&s->life);
         sidecar_converge(s);
