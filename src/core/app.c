@@ -189,11 +189,15 @@ static bool is_wanted_up(const Sidecar *sidecar) {
         return sidecar->life.goal == GOAL_UP || !sidecar_is_gone(sidecar);
 }
 
-bool app_can_be_covered(const App *app, const Manifest *manifest) {
+static bool has_text_in_force(const App *app, const Manifest *manifest) {
         const ManifestSource *former = app->manifest ? app->manifest->source : NULL;
 
-        if (former && former->n_bytes == manifest->source->n_bytes &&
-            memcmp(former->text, manifest->source->text, former->n_bytes) == 0)
+        return former && former->n_bytes == manifest->source->n_bytes &&
+               memcmp(former->text, manifest->source->text, former->n_bytes) == 0;
+}
+
+bool app_can_be_covered(const App *app, const Manifest *manifest) {
+        if (has_text_in_force(app, manifest))
                 return true;
 
         for (size_t i = 0; i < app->n_sidecars; i++)
@@ -205,6 +209,13 @@ bool app_can_be_covered(const App *app, const Manifest *manifest) {
 
 int app_cover(App *app, Manifest *manifest) {
         int r;
+
+        /* Another window of the same app. */
+        if (app->is_transient && has_text_in_force(app, manifest) &&
+            streq(app->manifest->source->path, manifest->source->path)) {
+                manifest_free(manifest);
+                return 0;
+        }
 
         /* Of a file that has gone nothing is to come back. */
         if (!app->is_transient && !app->is_missing)

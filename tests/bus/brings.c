@@ -110,6 +110,13 @@ bool was_born_with(World *w, const char *name, const char *line) {
         return has_line(dump, line);
 }
 
+bool was_born_without(World *w, const char *name, const char *variable) {
+        _cleanup_free_ char *dump = dump_now(w, name), *begins = NULL;
+
+        ck_assert_int_ge(asprintf(&begins, "\nenv %s=", variable), 0);
+        return !strstr(dump, begins);
+}
+
 void restart_it(World *w, const char *name) {
         _cleanup_free_ char *path = sidecar_path(name);
 

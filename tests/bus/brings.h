@@ -38,6 +38,7 @@ bool has_line(const char *dump, const char *line);
 char *dump_now(World *w, const char *name);
 
 bool was_born_with(World *w, const char *name, const char *line);
+bool was_born_without(World *w, const char *name, const char *variable);
 
 /* A client's Restart, until it is up again. */
 void restart_it(World *w, const char *name);
