@@ -78,7 +78,7 @@ static bool is_up(const char *name) {
 }
 
 START_TEST(a_hold_with_a_manifest_makes_an_app_that_goes_with_it) {
-        _cleanup_free_ char *base = NULL, *dump = NULL;
+        _cleanup_free_ char *base = NULL;
         sd_bus *client = client_open(world);
         int pidfd;
 
