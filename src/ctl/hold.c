@@ -246,6 +246,9 @@ int hold_while_running(sd_bus *bus, const HoldRequest *request) {
                 return r;
 
         r = sd_event_new(&event);
+        /* The end of the loop is not that of the hold: the caller may have something to say. */
+        if (r >= 0)
+                r = sd_bus_set_close_on_exit(bus, false);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
 

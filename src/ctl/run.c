@@ -139,15 +139,32 @@ static int await_ready(sd_bus *bus, const HoldRequest *request) {
         return r != 0 ? r : complain_of_failures(&progress);
 }
 
+/* After a logout it is not to be started again; and its errors are nobody's business any more. */
+static int tell_quietly(sd_bus *bus, sd_bus_message *call) {
+        int r = sd_bus_message_set_auto_start(call, false);
+
+        return r < 0 ? r : sd_bus_call(bus, call, 0, NULL, NULL);
+}
+
 /* All is down when we are gone, so that the next run may come with another text. */
 static void let_go(sd_bus *bus, const char *app) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *release = NULL, *wait = NULL;
         _cleanup_free_ char *path = NULL;
+        int r;
 
-        if (sd_bus_call_method(bus, BUS_NAME, PATH_MANAGER, INTERFACE_MANAGER, "Release", NULL,
-                               NULL, "s", app) >= 0 &&
-            sd_bus_path_encode(PATH_APPS, app, &path) >= 0)
-                (void) sd_bus_call_method(bus, BUS_NAME, path, INTERFACE_APP, "Wait", NULL, NULL,
-                                          "st", "settled", END_WAIT_USEC);
+        r = client_new_call(bus, &release, PATH_MANAGER, INTERFACE_MANAGER, "Release");
+        if (r >= 0)
+                r = sd_bus_message_append(release, "s", app);
+        if (r >= 0)
+                r = tell_quietly(bus, release);
+        if (r >= 0)
+                r = sd_bus_path_encode(PATH_APPS, app, &path);
+        if (r >= 0)
+                r = client_new_call(bus, &wait, path, INTERFACE_APP, "Wait");
+        if (r >= 0)
+                r = sd_bus_message_append(wait, "st", "settled", END_WAIT_USEC);
+        if (r >= 0)
+                (void) tell_quietly(bus, wait);
 }
 
 int verb_run(const Arguments *arguments) {
