@@ -17,3 +17,5 @@
 #define ERROR_NOT_SUPPORTED "org.sidecard.Sidecars1.Error.NotSupported"
 #define ERROR_LIMITS_EXCEEDED "org.sidecard.Sidecars1.Error.LimitsExceeded"
 #define ERROR_INVALID_MANIFEST "org.sidecard.Sidecars1.Error.InvalidManifest"
+#define ERROR_APP_EXISTS "org.sidecard.Sidecars1.Error.AppExists"
+#define ERROR_ARGUMENT_NOT_ALLOWED "org.sidecard.Sidecars1.Error.ArgumentNotAllowed"

@@ -16,8 +16,10 @@
 #include "bus/path.h"
 #include "bus/server.h"
 #include "bus/sidecar-object.h"
+#include "bus/user-manager.h"
 #include "bus/waiter.h"
 #include "bus/write-stdin.h"
+#include "core/session.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
 #include "util/duration.h"
@@ -189,6 +191,10 @@ static void on_log(Sidecar *sidecar, void *userdata) {
         waiters_wake(userdata, sidecar);
 }
 
+static bool on_environment_wanted(void *userdata) {
+        return user_manager_ask(userdata);
+}
+
 static const SupervisorObserver observer = {
         .on_app_added = on_app_added,
         .on_app_removed = on_app_removed,
@@ -202,6 +208,7 @@ static const SupervisorObserver observer = {
         .on_holds = on_holds,
         .on_hold_lost = on_hold_lost,
         .on_log = on_log,
+        .on_environment_wanted = on_environment_wanted,
 };
 
 static int on_flush(sd_event_source *source _unused_, void *userdata) {
@@ -326,6 +333,7 @@ static void on_name_is_ours(Server *server) {
         CRASHPOINT("name-ours");
         log_info("Ready, as %s on the session bus", BUS_NAME);
         (void) keeper_client_send_ready(server->supervisor->keeper);
+        session_begin(server->supervisor);
 }
 
 static int
@@ -442,7 +450,13 @@ static int export_all(Server *server) {
 static int ask_bus(Server *server) {
         int r;
 
-        /* In this order: by the time somebody finds us, the names of old holds are judged. */
+        /*
+         * In this order: by the time somebody finds us, it is known whom to ask for the session's
+         * environment, and the names of old holds are judged.
+         */
+        r = user_manager_watch(server);
+        if (r < 0)
+                return r;
         r = sd_bus_call_method_async(server->bus, NULL, "org.freedesktop.DBus",
                                      "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId",
                                      on_bus_id, server, "");

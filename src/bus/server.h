@@ -29,6 +29,7 @@ struct Server {
         Supervisor *supervisor;
         SenderFilter *senders;
         bool has_name;
+        bool has_user_manager;    /* that can be asked for the session's environment */
         sd_event_source *watcher; /* after each event: is the connection still there? */
         sd_event_source *retry;   /* the bus is tried again */
         uint64_t retry_pause_usec;

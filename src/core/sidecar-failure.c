@@ -138,6 +138,7 @@ static char *find_fault_of_program(const Sidecar *s) {
                 .state_dir = state_dir,
                 .token = s->token,
                 .token_file = token_path,
+                .passed = s->passed,
         };
 
         if (!s->program || !runtime_dir || !state_dir || !token_path ||
@@ -259,7 +260,10 @@ void sidecar_investigate(Sidecar *s) {
                 output_drain(s->output);
         if (!s->evidence.last_words)
                 s->evidence.last_words = find_last_words(s);
-        if (!s->evidence.detail)
-                s->evidence.detail =
+        if (!s->evidence.detail) {
+                _cleanup_free_ char *detail =
                         explain(s, cause->code == REASON_CRASH_LOOP ? cause->last : cause->code);
+
+                s->evidence.detail = sidecar_blank(s, detail);
+        }
 }

@@ -179,6 +179,7 @@ static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec, char *
                 .ports = s->ports,
                 .token = s->token,
                 .token_file = texts->token_path,
+                .passed = s->passed,
                 .runtime_dir = texts->runtime_dir,
                 .state_dir = texts->state_dir,
         };

@@ -17,6 +17,7 @@
 #include "core/message-ids.h"
 #include "core/modes.h"
 #include "core/records.h"
+#include "core/session.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
@@ -299,6 +300,8 @@ void sidecar_converge(Sidecar *s) {
                 step = lifecycle_next(&s->life, now);
                 if (step.kind == STEP_WAIT)
                         break;
+                if (step.kind == STEP_SPAWN && session_holds_start_up(s, now, &step.until))
+                        break;
                 do_step(s, &step);
         }
 
@@ -509,6 +512,8 @@ Sidecar *sidecar_free(Sidecar *s) {
         forget_health(s);
         free(s->status_text);
         free(s->token);
+        strv_free(s->passed);
+        strv_free(s->arguments);
         free(s->waits_for);
         free(s->log_path);
         free(s);
@@ -534,6 +539,7 @@ void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
 }
 
 void sidecar_want_up(Sidecar *s) {
+        session_want_environment(s->supervisor);
         lifecycle_start(&s->life);
         CRASHPOINT("wish-made");
         record_sidecar(s);
@@ -567,6 +573,7 @@ int sidecar_restart(Sidecar *s, uint64_t *ret) {
         if (r < 0)
                 return r;
 
+        session_want_environment(s->supervisor);
         lifecycle_restart(&s->life);
         *ret = lifecycle_promised_generation(&s->life);
         sidecar_converge(s);

@@ -49,6 +49,8 @@ static const Verb verbs[] = {
           "mode APP [MODE] [--dry-run]", "show the modes of an app, or switch to another" },
         { "hold", verb_hold, 0, 2, ANY_NUMBER,
           "hold APP[/NAME] -- COMMAND...", "keep an app's sidecars up while a command runs" },
+        { "run", verb_run, OPTION_TIMEOUT, 2, ANY_NUMBER,
+          "run MANIFEST -- COMMAND...", "run a command with the sidecars of a manifest in your work tree" },
         { "check", verb_check, OPTION_JSON, 1, ANY_NUMBER,
           "check FILE...", "tell what is wrong with manifests" },
         { "daemon", verb_daemon, OPTION_JSON | OPTION_TIMEOUT, 1, 1,
@@ -56,7 +58,7 @@ static const Verb verbs[] = {
           "start it if it is not there; let what is installed now take over, unnoticed" },
         { "version", verb_version, OPTION_JSON, 0, 0,
           "version", "tell the version" },
-        { .name = "top" }, { .name = "run" }, { .name = "show" },
+        { .name = "top" }, { .name = "show" },
         { .name = "cat" }, { .name = "import" }, { .name = "export" }, { .name = "doctor" },
 };
 /* clang-format on */

@@ -20,6 +20,7 @@ sidecarctl, sidecard_init = sys.argv[1:3]
 
 APP = "org.example.App"
 OTHER = "org.example.Other"
+WORK = "org.example.Work"
 LONG = "org.example.AnAppWhoseNameIsLongerThanAnybodyWouldLike"
 
 
@@ -188,7 +189,7 @@ class Names(Story):
             self.expect(2, pattern, *arguments)
 
     def test_what_comes_later_says_so(self):
-        for verb in "top run show cat import export doctor".split():
+        for verb in "top show cat import export doctor".split():
             self.expect(2, f"{verb} is not supported yet by this version", verb)
             self.assertNotRegex(self.run_ok("--help"), rf"(?m)^  {verb}\b")
 
@@ -471,6 +472,47 @@ class Apps(Story):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"{OTHER}/lone: Running (ready)", done.stdout)
         self.run_ok("wait", "--for=stopped", f"{OTHER}/web", "lone", "--timeout=60s")
+
+    def write_work(self, script, **sidecar):
+        """A manifest in a work tree, beside the program that it names."""
+        work = self.session.home / "work"
+        work.mkdir(exist_ok=True)
+        tool = work / "tool.sh"
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+        manifest = work / f"{WORK}.json"
+        sidecars = {"tool": {"command": ["tool.sh"], **sidecar}}
+        manifest.write_text(json.dumps({"manifestVersion": 1, "id": WORK, "sidecars": sidecars}, indent=2))
+        manifest.chmod(0o644)
+        return str(manifest)
+
+    def test_run_holds_with_a_manifest_and_what_the_terminal_has_in_its_environment(self):
+        manifest = self.write_work('echo "up $OF_THE_TERMINAL"; exec sleep 1000', readiness={"log": {"pattern": "^up "}})
+        script = f"{sidecarctl} logs -o cat {WORK}/tool; exit 7"
+        done = self.session.run("run", manifest, "--", "sh", "-c", script, OF_THE_TERMINAL="a b")
+        self.assertEqual((done.returncode, done.stdout), (7, "up a b\n"), done.stderr)
+        self.assertRegex(done.stderr, rf"(?m)^{WORK}/tool: Running \(ready\) after ")
+        self.expect(4, WORK, "status", f"{WORK}/tool")
+
+        # The next may come with another text at once.
+        manifest = self.write_work("exec sleep 1000", description="another")
+        self.assertEqual(self.session.run("run", manifest, "--", "true").returncode, 0)
+
+    def test_run_does_not_begin_without_its_sidecars(self):
+        manifest = self.write_work("echo Error: no luck >&2; exit 3", restart="no", readiness={"log": {"pattern": "x"}})
+        stdout = self.expect(1, f"{WORK}/tool: .*Error: no luck", "run", manifest, "--", "echo", "begun")
+        self.assertEqual(stdout, "")
+
+        # What has done its work is not waited for.
+        manifest = self.write_work("exit 0")
+        self.assertEqual(self.session.run("run", manifest, "--", "echo", "begun").stdout, "begun\n")
+
+    def test_run_says_what_is_wrong_with_a_manifest_as_check_does(self):
+        manifest = self.write_work("exit 0", comand=[])
+        pattern = rf"work/{WORK}.json:\d+: /sidecars/tool/comand: unknown key"
+        self.assertEqual(self.expect(1, pattern, "run", manifest, "--", "echo", "begun"), "")
+        self.expect(1, "No such file", "run", "/nowhere.json", "--", "true")
+        self.expect(2, "needs more", "run", manifest)
 
     def test_modes_are_shown(self):
         self.assertEqual(self.run_ok("mode", OTHER), "● default\n")
