@@ -9,6 +9,7 @@
  * alone, with its thread.
  *
  *     bench-output [MIB [RUNS [FOLDER [BYTES-A-WRITE]]]]
+ *     bench-output write MIB BYTES-A-WRITE        the writer alone, to standard output
  */
 
 #include <fcntl.h>
@@ -261,6 +262,10 @@ int main(int argc, char *argv[]) {
         Bench bench = { .n_bytes = mib << 20 };
         sigset_t mask;
 
+        if (argc == 4 && strcmp(argv[1], "write") == 0)
+                write_lines(&(Bench){ .n_bytes = strtoul(argv[2], NULL, 10) << 20,
+                                      .block = strtoul(argv[3], NULL, 10) },
+                            STDOUT_FILENO);
         if (n_runs == 0 || n_runs > N_RUNS_MAX)
                 return 2;
         (void) snprintf(bench.path, sizeof(bench.path), "%s/bench-output.log",
