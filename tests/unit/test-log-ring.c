@@ -221,7 +221,7 @@ START_TEST(a_line_is_in_one_piece_within_the_space) {
                 line = get(number);
                 space = space ? space : line.bytes;
                 ck_assert(line.bytes >= space);
-                ck_assert(line.bytes + line.n_bytes <= space + 2 * LOG_RING_BYTES);
+                ck_assert(line.bytes + line.n_bytes <= space + 2 * LOG_STORE_RING_BYTES);
         }
 }
 END_TEST
