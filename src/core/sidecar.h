@@ -96,7 +96,8 @@ struct Sidecar {
         char *probe_error;      /* what the last probe got instead of an answer; or NULL */
         bool owner_is_known[2]; /* as alive_paths: the port is its own, since the last miss */
         Starvation starvation;
-        char *token; /* kept over automatic restarts; NULL: none */
+        bool probe_was_late; /* the last probe was over while we were not run */
+        char *token;         /* kept over automatic restarts; NULL: none */
 
         uint16_t *ports; /* in force, in the order of ports_spec; or NULL */
         size_t n_ports;
