@@ -173,18 +173,34 @@ static long peak_memory(void) {
         return usage.ru_maxrss;
 }
 
-START_TEST(endless_answers_take_no_memory) {
+static unsigned count_descriptors(void) {
+        DIR *all = opendir("/proc/self/fd");
+        unsigned n = 0;
+
+        ck_assert_ptr_nonnull(all);
+        while (readdir(all))
+                n++;
+        (void) closedir(all);
+        return n;
+}
+
+START_TEST(endless_answers_take_no_memory_and_leave_no_descriptor) {
         static const char *const endless[] = {
                 "/body", "/chunks", "/headers", "/trailers", "/informational", "/status-line",
         };
         uint16_t port = serve("127.0.0.1");
+        unsigned n_descriptors;
         long before;
 
         (void) ask_path(port, "/body");
         before = peak_memory();
+        n_descriptors = count_descriptors();
         for (size_t i = 0; i < 60; i++)
                 (void) ask_path(port, endless[i % ELEMENTSOF(endless)]);
+        printf("60 endless answers: peak memory %ld KiB before, %ld after; descriptors %u, %u\n",
+               before, peak_memory(), n_descriptors, count_descriptors());
         ck_assert_int_lt(peak_memory() - before, PEAK_MAX);
+        ck_assert_uint_eq(count_descriptors(), n_descriptors);
 }
 END_TEST
 
@@ -261,5 +277,5 @@ TEST_MAIN("probe-hostile",
           past_the_deadline_nothing_is_asked,
           a_tcp_probe_gives_up_in_time,
           a_connection_with_oneself_is_no_sign_of_life,
-          endless_answers_take_no_memory,
+          endless_answers_take_no_memory_and_leave_no_descriptor,
           a_crowd_of_probes_can_be_freed_at_any_moment)
