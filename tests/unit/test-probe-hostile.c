@@ -52,7 +52,12 @@ START_TEST(what_is_no_HTTP_is_told_in_words) {
         uint16_t port = serve("127.0.0.1");
 
         (void) ask_path(port, "/http09");
-        ck_assert_ptr_nonnull(strstr(said_error, "GET /http09: Received HTTP/0.9"));
+        ck_assert_str_eq(said_error, "GET /http09: what it answers is no HTTP");
+        (void) ask_path(port, "/headers");
+        ck_assert_str_eq(said_error, "GET /headers: its answer has no end");
+        (void) ask_path(port, "/status-line");
+        ck_assert_str_eq(said_error,
+                         "GET /status-line: its answer is longer than there is room for");
         (void) ask_path(port, "/reset");
         ck_assert_ptr_nonnull(strstr(said_error, "GET /reset: "));
 }
