@@ -35,8 +35,8 @@ complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a wait -d 'Wait until 
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a mode -d 'Show or switch the mode'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a hold -d 'Keep up while a command runs'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a check -d 'Check manifests'
-complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a daemon -d 'Let what is installed now take over'
-complete -c sidecarctl -n "__sidecarctl_verb daemon" -f -a upgrade
+complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a daemon -d 'Start it, or let what is installed now take over'
+complete -c sidecarctl -n "__sidecarctl_verb daemon" -f -a 'ping upgrade'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a version -d 'Tell the version'
 
 complete -c sidecarctl -n '__sidecarctl_verb list status why start stop restart logs events wait mode hold' -a '(__sidecarctl_apps)'
