@@ -10,7 +10,7 @@
 #include "bus/app-object.h"
 #include "bus/path.h"
 #include "bus/vtable.h"
-#include "core/goals.h"
+#include "core/modes.h"
 
 static int append_string(sd_bus_message *reply, const char *value) {
         return sd_bus_message_append_basic(reply, 's', value ? value : "");

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/app.h"
+#include "core/modes.h"
 #include "core/records.h"
 #include "core/supervisor.h"
 #include "util/strv.h"
@@ -41,9 +42,13 @@ App *app_free(App *app) {
         manifest_free(app->manifest);
         manifest_error_done(&app->error);
         free(app->mode);
-        free(app->former_mode);
-        strv_free(app->mode_starts);
         free(app->server_url);
+        free(app->former_mode);
+        free(app->former_server_url);
+        strv_free(app->former_up);
+        free(app->tried_mode);
+        strv_free(app->mode_starts);
+        free(app->mode_reason);
         free(app->id);
         free(app);
         return NULL;
@@ -134,9 +139,7 @@ int app_take_manifest(App *app, Manifest *manifest) {
 
         manifest_free(app->manifest);
         app->manifest = manifest;
-        r = !app->mode || !manifest_find_mode(manifest, app->mode)
-                    ? free_and_strdup(&app->mode, manifest->default_mode)
-                    : 0;
+        r = app_choose_mode(app);
         record_app(app);
         if (r >= 0)
                 r = follow_manifest(app, manifest);
@@ -199,16 +202,6 @@ const char *app_load_state(const App *app) {
                 return "masked";
 
         return app->error.message ? "bad-manifest" : "loaded";
-}
-
-const char *mode_result_to_string(ModeResult result) {
-        static const char *const words[] = {
-                [MODE_DONE] = "done",
-                [MODE_SWITCHING] = "switching",
-                [MODE_DEGRADED] = "degraded",
-        };
-
-        return words[result];
 }
 
 static bool is_wanted_up(const Sidecar *sidecar) {

@@ -58,6 +58,10 @@ typedef struct AppRecord {
         ModeResult mode_result;
         char **mode_starts;
         char *server_url;
+        char *tried_mode;
+        char **former_up;
+        char *former_server_url;
+        char *mode_reason;
 } AppRecord;
 
 typedef struct SidecarRecord {
@@ -79,6 +83,7 @@ typedef struct SidecarRecord {
         char *token;
         char *status_text;
         char *probe_error;
+        bool stop_is_asked;
         bool exit_is_news;
         bool exit_dumped_core;
         int exit_code;
