@@ -16,6 +16,7 @@
 #include "bus/server.h"
 #include "bus/sidecar-object.h"
 #include "bus/waiter.h"
+#include "bus/write-stdin.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
 #include "util/duration.h"
@@ -269,6 +270,7 @@ Server *server_free(Server *server) {
         /* Of the end, after which there is no turn. */
         (void) on_tell_statuses(NULL, server);
         waiters_free(server);
+        stdin_calls_free(server);
         owners_free(server);
         free_objects(server->supervisor);
         sd_event_source_disable_unref(server->watcher);

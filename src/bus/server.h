@@ -18,6 +18,7 @@
 
 typedef struct Server Server;
 typedef struct Owner Owner;
+typedef struct StdinCall StdinCall;
 typedef struct Waiter Waiter;
 typedef struct AppObject AppObject;
 typedef struct SidecarObject SidecarObject;
@@ -37,6 +38,7 @@ struct Server {
         SidecarObject *dirty;     /* SidecarObject::next_dirty */
         AppObject *dirty_apps;    /* AppObject::next_dirty */
         Waiter *waiters;          /* Waiter::next */
+        StdinCall *stdin_calls;   /* of WriteStdin that wait for room */
         Owner *owners;            /* Owner::next */
 };
 

@@ -19,6 +19,7 @@
 #include "bus/sidecar-object.h"
 #include "bus/vtable.h"
 #include "bus/waiter.h"
+#include "bus/write-stdin.h"
 #include "core/goals.h"
 #include "io/cmdline.h"
 #include "util/strv.h"
@@ -277,7 +278,7 @@ static const sd_bus_vtable sidecar_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("GetProcesses", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(us)", processes), method_get_processes, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetLog", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(tttss)", lines, "t", next, "t", lost), method_get_log, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("OpenLog", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", fd), method_not_supported, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("WriteStdin", SD_BUS_ARGS("t", generation, "ay", data, "b", close), SD_BUS_NO_RESULT, method_not_supported, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("WriteStdin", SD_BUS_ARGS("t", generation, "ay", data, "b", close), SD_BUS_NO_RESULT, method_write_stdin, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetEndpoint", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", endpoint), method_get_endpoint, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Explain", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", why), method_explain, UNPRIVILEGED),
 

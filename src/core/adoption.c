@@ -12,6 +12,7 @@
 
 #include "core/adoption.h"
 #include "core/goals.h"
+#include "core/message-ids.h"
 #include "core/past.h"
 #include "core/records.h"
 #include "core/tmpdirs.h"
@@ -136,11 +137,11 @@ static int take_hold(const Adoption *adoption, const HoldRecord *record) {
         if (!app)
                 return 0;
         pidfd = keeper_client_take_holder(supervisor->keeper, record->place);
-        if (pidfd < 0) {
-                (void) log_warning_errno(pidfd, "%s: its holder, pid %d, is not known any more",
+        if (pidfd < 0)
+                (void) log_warning_errno(pidfd,
+                                         "%s: its holder, pid %d, was not kept: only its name"
+                                         " on the bus tells its end",
                                          record->app, (int) record->pid);
-                return 0;
-        }
 
         return hold_adopt(app, record, pidfd);
 }
@@ -259,10 +260,12 @@ static void tell(Supervisor *supervisor, unsigned n) {
                 text = NULL;
         event.text = text;
         (void) supervisor_add_event(supervisor, &event);
-        log_notice("Taking over from a supervisor that ended: %u sidecar%s adopted", n,
-                   n == 1 ? "" : "s");
+        log_about(&(LogSubject){ .message_id = MESSAGE_ADOPTED }, LOG_NOTICE, 0,
+                  "Taking over from a supervisor that ended: %u sidecar%s adopted", n,
+                  n == 1 ? "" : "s");
         if (supervisor->is_safe_mode)
-                log_error("This is safe mode: nothing is started before \"sidecarctl daemon "
+                log_about(&(LogSubject){ .message_id = MESSAGE_SAFE_MODE }, LOG_ERR, 0,
+                          "This is safe mode: nothing is started before \"sidecarctl daemon "
                           "upgrade\" or the next login");
 }
 

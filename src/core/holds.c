@@ -246,8 +246,8 @@ static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
 
         hold->supervisor = app->supervisor;
         hold->app = app;
-        hold->pidfd = fcntl(spec->pidfd, F_DUPFD_CLOEXEC, 3);
-        if (hold->pidfd < 0)
+        hold->pidfd = spec->pidfd < 0 ? -1 : fcntl(spec->pidfd, F_DUPFD_CLOEXEC, 3);
+        if (hold->pidfd < 0 && spec->pidfd >= 0)
                 return -errno;
         hold->pid = spec->pid;
         hold->since_usec = clock_realtime_usec();
@@ -258,7 +258,7 @@ static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
                 r = free_and_strdup(&hold->reason, spec->reason);
         if (r >= 0)
                 r = add_names(&hold->sidecars, spec->sidecars);
-        if (r >= 0)
+        if (r >= 0 && hold->pidfd >= 0)
                 r = sd_event_add_io(hold->supervisor->event, &hold->death, hold->pidfd, EPOLLIN,
                                     on_death, hold);
         if (r < 0)
@@ -387,17 +387,22 @@ int hold_adopt(App *app, const HoldRecord *record, int pidfd) {
         hold->since_usec = record->since_usec;
         hold->linger_until = record->linger_until;
         app->supervisor->holds[app->supervisor->n_holds++] = hold;
-        if (hold->linger_until != 0)
+        /* Whose end nobody would notice is no owner any more. */
+        if (hold->linger_until != 0 || (pidfd < 0 && *hold->owner == '\0'))
                 expire(hold);
         return 0;
 }
 
 void holds_void_names(Supervisor *supervisor) {
-        for (size_t i = 0; i < supervisor->n_holds; i++) {
-                Hold *hold = supervisor->holds[i];
+        for (size_t i = supervisor->n_holds; i-- > 0;) {
+                Hold *hold = i < supervisor->n_holds ? supervisor->holds[i] : NULL;
 
+                if (!hold)
+                        continue;
                 *hold->owner = '\0';
                 record_hold(hold);
+                if (hold->pidfd < 0)
+                        expire(hold);
         }
 }
 

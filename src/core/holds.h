@@ -67,7 +67,8 @@ bool app_is_named_by_hold(const App *app, const char *name);
 
 typedef struct HoldRecord HoldRecord;
 
-/* Takes up the hold of an earlier brain's life, and what is left of its linger. pidfd: borrowed. */
+/* Takes up the hold of an earlier brain's life, and what is left of its linger. pidfd: borrowed.
+ * Negative: it was not kept, and the name alone tells the holder's end. */
 int hold_adopt(App *app, const HoldRecord *record, int pidfd);
 
 /*

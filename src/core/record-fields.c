@@ -92,6 +92,7 @@ const RecordField sidecar_fields[] = {
         RECORD_STRUCT(42, SidecarRecord, generations[0], generation_fields),
         RECORD_STRUCT(43, SidecarRecord, generations[1], generation_fields),
         RECORD_STRUCT(44, SidecarRecord, generations[2], generation_fields),
+        RECORD_FIELD(60, SidecarRecord, stdin_closed_in, FIELD_U64),
         RECORD_END,
 };
 

@@ -228,6 +228,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .changed_at_usec = s->changed_at_usec,
                 .ready_at_usec = s->ready_at_usec,
                 .retry_at_usec = s->retry_at_usec,
+                .stdin_closed_in = s->stdin_closed_in,
         };
 
         memcpy(record.generations, s->generations, sizeof(record.generations));

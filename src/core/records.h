@@ -91,6 +91,7 @@ typedef struct SidecarRecord {
         uint64_t changed_at_usec;
         uint64_t ready_at_usec;
         uint64_t retry_at_usec;
+        uint64_t stdin_closed_in;
 } SidecarRecord;
 
 typedef struct HoldRecord {

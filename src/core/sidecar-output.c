@@ -9,26 +9,16 @@
 
 #include <stdio.h>
 
+#include "core/message-ids.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "util/clock.h"
 #include "util/log.h"
 
-/* At debug level the supervisor's log has every line too (contract G5). */
-static void log_lines(const Sidecar *s, uint64_t first) {
-        LogLine line;
-
-        for (uint64_t n = first; log_ring_get(s->ring, n, &line); n = line.number + 1)
-                log_at(line.stream == LOG_STDERR ? LOG_WARNING : LOG_INFO, "[%s] %.*s",
-                       sidecar_name(s), (int) line.n_bytes, line.bytes);
-}
-
 static void on_lines(uint64_t first, void *userdata) {
         Sidecar *s = userdata;
 
-        if (log_get_max_level() >= LOG_DEBUG)
-                log_lines(s, first);
-
+        sidecar_tell_lines(s, first);
         s->supervisor->observer->on_log(s, s->supervisor->observer_userdata);
         sidecar_match_lines(s, first);
 }
@@ -51,14 +41,16 @@ static void on_room(void *userdata) {
 
 static void on_file_state(int error, void *userdata) {
         Sidecar *s = userdata;
+        LogSubject subject = sidecar_subject(s, error != 0 ? MESSAGE_LOG_FILE : NULL);
 
         if (error != 0)
-                (void) log_warning_errno(error,
-                                         "[%s] its log file %s cannot be written; lines are kept "
-                                         "in memory only until it can",
-                                         sidecar_name(s), s->log_path);
+                log_about(&subject, LOG_WARNING, error,
+                          "[%s] its log file %s cannot be written; lines are kept in memory only "
+                          "until it can",
+                          sidecar_name(s), s->log_path);
         else
-                log_notice("[%s] its log file is written again", sidecar_name(s));
+                log_about(&subject, LOG_NOTICE, 0, "[%s] its log file is written again",
+                          sidecar_name(s));
 }
 
 int sidecar_open_logs(Sidecar *s) {

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "io/input.h"
 #include "io/listeners.h"
 #include "io/log-file.h"
 #include "io/notify-socket.h"
@@ -25,6 +26,7 @@
 #include "model/lifecycle.h"
 #include "model/log-pattern.h"
 #include "model/log-ring.h"
+#include "model/secrets.h"
 #include "model/time-guard.h"
 
 typedef struct App App;
@@ -84,6 +86,16 @@ struct Sidecar {
         LogRing *ring;
         LogFile *file;
         Output *output;
+        char **environment; /* of the current or last generation; NULL: no probe needs it */
+        Input *input;               /* its stdin; NULL: it never had any */
+        uint64_t stdin_closed_in;   /* the generation whose stdin has seen its end; 0: none */
+        Secrets *secrets;           /* that no line shows; or NULL */
+        uint64_t secrets_of;        /* ... which generation's */
+        bool log_ends_in_secret[2]; /* of stdout and stderr: the last piece told may have */
+        bool journal_ends_in_secret[2];
+        uint64_t journal_next;     /* the line to be sent to the journal; 0: whichever comes */
+        uint64_t n_not_in_journal; /* of this generation, and were to be there */
+        sd_event_source *journal_timer;
         Probe *probe;
         Probe *stop_request;  /* that it may end, without an answer so far */
         bool stop_is_asked;   /* ... as a successor has to know */
@@ -216,6 +228,13 @@ int sidecar_ask_health(const Sidecar *sidecar,
                        Probe **ret);
 /* Why an answer to that is none of its own (contract R3): a new string, "" where it is one. */
 char *sidecar_doubt_answer(const Sidecar *sidecar);
+
+/*
+ * Feeds it: as input_write() and input_cancel(), whose words count here too. Of one that runs, and
+ * whose manifest says so.
+ */
+int sidecar_write_stdin(Sidecar *sidecar, InputPiece *piece);
+void sidecar_cancel_stdin(Sidecar *sidecar, const InputPiece *piece);
 
 /* What {runtimeDir} and {stateDir} stand for; new strings, the folders may not exist. */
 char *sidecar_runtime_dir(const Sidecar *sidecar);

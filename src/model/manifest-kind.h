@@ -33,6 +33,12 @@ extern const Kind kind_command;
 extern const Kind kind_env;
 extern const Kind kind_working_directory;
 
+/* The templates of a program and its arguments. */
+int arguments_read(Reader *reader, const Place *place, char ***arguments);
+
+/* manifest-command.c: a bool, whether it is a pipe */
+extern const Kind kind_stdin;
+
 /* manifest-port.c: a SidecarSpec */
 extern const Kind kind_port;
 extern const Kind kind_ports;
@@ -40,6 +46,7 @@ extern const Kind kind_ports;
 /* manifest-probe.c: a ProbeSpec, of a sidecar whose ports are read */
 extern const Kind kind_http;
 extern const Kind kind_tcp;
+extern const Kind kind_exec;
 extern const Kind kind_log;
 extern const Kind kind_notify;
 

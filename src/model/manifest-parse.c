@@ -49,7 +49,7 @@ static const Row log_rows[] = {
           .least = 1,
           .most = 100,
           .fallback = 5 },
-        { .name = "journal" },
+        { .name = "journal", .kind = &kind_boolean, .offset = FIELD(log_journal) },
 };
 
 static const Table log_table = { .rows = log_rows, .n_rows = ELEMENTSOF(log_rows) };
@@ -87,7 +87,7 @@ static const Row sidecar_rows[] = {
           .offset = FIELD(working_directory) },
         { .name = "env", .kind = &kind_env },
         { .name = "passEnv" },
-        { .name = "stdin" },
+        { .name = "stdin", .kind = &kind_stdin, .offset = FIELD(stdin_is_pipe) },
         { .name = "autoStart",
           .kind = &kind_boolean,
           .offset = FIELD(auto_start),

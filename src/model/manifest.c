@@ -35,6 +35,7 @@ static void probe_spec_done(ProbeSpec *probe) {
         free(probe->port_name);
         free(probe->unix_socket);
         free(probe->log_pattern);
+        strv_free(probe->command);
         strv_free(probe->paths);
         strv_free(probe->headers);
         free(probe->alive);

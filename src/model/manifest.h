@@ -52,11 +52,17 @@ typedef enum ProbeKind {
         PROBE_NONE, /* ready once exec succeeded */
         PROBE_HTTP,
         PROBE_TCP,
+        PROBE_EXEC,
         PROBE_LOG,    /* told by a line that it writes; nobody asks */
         PROBE_NOTIFY, /* told by READY=1; nobody asks */
         _PROBE_KIND_MAX,
         _PROBE_KIND_INVALID = -EINVAL,
 } ProbeKind;
+
+/* Not told by the sidecar itself. */
+static inline bool probe_kind_is_asked(ProbeKind kind) {
+        return kind == PROBE_HTTP || kind == PROBE_TCP || kind == PROBE_EXEC;
+}
 
 typedef enum LogChoice {
         LOG_CHOICE_ANY,
@@ -72,6 +78,7 @@ typedef struct ProbeSpec {
         uint16_t port_number;
         char *unix_socket;    /* http, tcp: a template, instead of the port; or NULL */
         bool any_owner;       /* the listener on the port need not belong to the tree */
+        char **command;       /* exec: templates */
         char *log_pattern;    /* log: a regular expression (model/log-pattern.h) */
         LogChoice log_stream; /* log */
         const char *method;   /* http: a constant; NULL: GET */
@@ -133,6 +140,7 @@ struct SidecarSpec {
         char **unset_env;        /* names that the manifest sets to null */
         char *working_directory; /* template; or NULL: the user's home */
         bool auto_start;
+        bool stdin_is_pipe; /* else /dev/null */
 
         Dependency *depends_on; /* sorted by name; over all sidecars of an app free of cycles */
         size_t n_depends_on;
@@ -153,6 +161,7 @@ struct SidecarSpec {
         bool token_file;            /* ... in a file of its own */
         uint64_t log_max_size_bytes;
         uint32_t log_max_files;
+        bool log_journal; /* its lines go there too */
 
         /*
          * This sidecar as JSON, defaults filled in: equal text, equal spec. What a start goes by
