@@ -362,7 +362,9 @@ static int find_working_directory(Launch *launch) {
         if (stat(launch->working_directory, &st) >= 0 && S_ISDIR(st.st_mode))
                 return 0;
 
-        (void) asprintf(&detail, "its working directory %s is not a directory",
+        (void) asprintf(&detail,
+                        "its working directory %s is not a directory: make it, or name another in "
+                        "\"workingDirectory\"",
                         launch->working_directory);
         return refuse(launch, REASON_EXEC_FAILED, ENOTDIR, true, detail);
 }

@@ -190,6 +190,7 @@ static void forget_health(Sidecar *s) {
         s->pattern_is_hopeless = false;
         memset(s->owner_is_known, 0, sizeof(s->owner_is_known));
         starvation_end(&s->starvation);
+        s->probe_was_late = false;
 }
 
 static void do_spawn(Sidecar *s) {

@@ -86,7 +86,7 @@ struct Sidecar {
         LogRing *ring;
         LogFile *file;
         Output *output;
-        char **environment; /* of the current or last generation; NULL: no probe needs it */
+        char **environment;         /* of the current or last generation; NULL: no probe needs it */
         Input *input;               /* its stdin; NULL: it never had any */
         uint64_t stdin_closed_in;   /* the generation whose stdin has seen its end; 0: none */
         Secrets *secrets;           /* that no line shows; or NULL */
@@ -112,9 +112,10 @@ struct Sidecar {
         char *probe_error;      /* what the last probe got instead of an answer; or NULL */
         bool owner_is_known[2]; /* as alive_paths: the port is its own, since the last miss */
         Starvation starvation;
-        char *token;      /* kept over automatic restarts; NULL: none */
-        char **passed;    /* NAME=VALUE that this generation got of the holds, and defaults */
-        char **arguments; /* of Start, behind the command; kept over automatic restarts */
+        bool probe_was_late; /* the last probe was over while we were not run */
+        char *token;         /* kept over automatic restarts; NULL: none */
+        char **passed;       /* NAME=VALUE that this generation got of the holds, and defaults */
+        char **arguments;    /* of Start, behind the command; kept over automatic restarts */
         bool awaits_environment; /* its start waits for the session's (core/session.c) */
 
         uint16_t *ports; /* in force, in the order of ports_spec; or NULL */
