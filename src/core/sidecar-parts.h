@@ -82,6 +82,8 @@ uint16_t sidecar_probe_port(const Sidecar *sidecar, const ProbeSpec *spec);
  */
 void sidecar_ask_to_stop(Sidecar *sidecar);
 void sidecar_resume_stop(Sidecar *sidecar);
+/* Its main is known, and has the signal that waited for that. */
+void sidecar_note_forked(Sidecar *sidecar);
 /* It has ended, or is ended by other means: an answer is of no use any more. */
 void sidecar_forget_stop(Sidecar *sidecar);
 

@@ -323,6 +323,7 @@ static void on_forked(void *userdata, pid_t pid) {
         CRASHPOINT("forked-told");
         s->main_pid = pid;
         sidecar_hear_notify(s);
+        sidecar_note_forked(s);
         /* An earlier brain has had this: its end may be known too, and is about to be told. */
         if (s->life.process != PROCESS_REQUESTED)
                 return;

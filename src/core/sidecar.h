@@ -97,9 +97,10 @@ struct Sidecar {
         uint64_t n_not_in_journal; /* of this generation, and were to be there */
         sd_event_source *journal_timer;
         Probe *probe;
-        Probe *stop_request;  /* that it may end, without an answer so far */
-        bool stop_is_asked;   /* ... as a successor has to know */
-        uint64_t probe_until; /* ... has an answer by then, or none */
+        Probe *stop_request;    /* that it may end, without an answer so far */
+        bool stop_is_asked;     /* ... as a successor has to know */
+        bool stop_signal_waits; /* ... for news of whom to send it to */
+        uint64_t probe_until;   /* ... has an answer by then, or none */
         sd_event_source *timer;
         uint64_t timer_until;
 
