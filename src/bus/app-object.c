@@ -6,11 +6,14 @@
  * The properties of an app; its methods are in app-methods.c.
  */
 
+#include <stdio.h>
+
 #include "bus/app-methods.h"
 #include "bus/app-object.h"
 #include "bus/path.h"
 #include "bus/vtable.h"
 #include "core/goals.h"
+#include "util/strv.h"
 
 static int append_string(sd_bus_message *reply, const char *value) {
         return sd_bus_message_append_basic(reply, 's', value ? value : "");
@@ -18,6 +21,26 @@ static int append_string(sd_bus_message *reply, const char *value) {
 
 static const char *manifest_path(const App *app) {
         return app->manifest ? app->manifest->source->path : app->error.path;
+}
+
+/* Which file it is of, where that is not the manifest. */
+static int append_load_error(sd_bus_message *reply, const App *app) {
+        const ManifestError *error = &app->error;
+        _cleanup_free_ char *text = NULL;
+        const char *path = manifest_path(app);
+
+        if (!error->message || !path || streq(error->path, path))
+                return sd_bus_message_append(reply, "(ss)", error->pointer ? error->pointer : "",
+                                             error->message ? error->message : "");
+        if (asprintf(&text, "%s (%s:%u)", error->message, error->path, error->line) < 0)
+                return -ENOMEM;
+
+        return sd_bus_message_append(reply, "(ss)", error->pointer, text);
+}
+
+static int append_drop_ins(sd_bus_message *reply, const App *app) {
+        return sd_bus_message_append_strv(reply,
+                                          app->manifest ? app->manifest->source->drop_ins : NULL);
 }
 
 static int append_modes(sd_bus_message *reply, const App *app) {
@@ -37,13 +60,7 @@ DEFINE_GETTER(get_name,
               append_string(reply, app->manifest ? app->manifest->name : app->id));
 DEFINE_GETTER(get_manifest_path, App, app, append_string(reply, manifest_path(app)));
 DEFINE_GETTER(get_load_state, App, app, append_string(reply, app_load_state(app)));
-DEFINE_GETTER(get_load_error,
-              App,
-              app,
-              sd_bus_message_append(reply,
-                                    "(ss)",
-                                    app->error.pointer ? app->error.pointer : "",
-                                    app->error.message ? app->error.message : ""));
+DEFINE_GETTER(get_load_error, App, app, append_load_error(reply, app));
 DEFINE_GETTER(get_status, App, app, append_string(reply, status_to_string(app_status(app))));
 
 DEFINE_GETTER(get_mode, App, app, append_string(reply, app->mode));
@@ -54,9 +71,9 @@ DEFINE_GETTER(get_mode_result,
               append_string(reply, mode_result_to_string(app->mode_result)));
 DEFINE_GETTER(get_server_url, App, app, append_string(reply, app_server_url(app)));
 
-/* A manifest can come with a hold, and drop-ins over it, in a later release. */
+/* A manifest can come with a hold in a later release. */
 DEFINE_GETTER(get_transient, App, app, sd_bus_message_append(reply, "b", 0));
-DEFINE_GETTER(get_drop_ins, App, app, sd_bus_message_append(reply, "as", 0));
+DEFINE_GETTER(get_drop_ins, App, app, append_drop_ins(reply, app));
 
 static int append_sidecars(sd_bus_message *reply, const App *app) {
         int r;
@@ -150,9 +167,10 @@ void app_object_flush(AppObject *object) {
                 (void) sd_bus_emit_properties_changed(object->server->bus, path, INTERFACE_APP,
                                                       "Status", NULL);
         if (path && object->is_changed)
-                (void) sd_bus_emit_properties_changed(
-                        object->server->bus, path, INTERFACE_APP, "ManifestPath", "LoadState",
-                        "LoadError", "Sidecars", "Mode", "Modes", "ModeResult", "ServerUrl", NULL);
+                (void) sd_bus_emit_properties_changed(object->server->bus, path, INTERFACE_APP,
+                                                      "ManifestPath", "DropInPaths", "LoadState",
+                                                      "LoadError", "Sidecars", "Mode", "Modes",
+                                                      "ModeResult", "ServerUrl", NULL);
 
         object->told_status = status;
         object->is_changed = false;

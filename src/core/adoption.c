@@ -53,7 +53,7 @@ static int open_ledger(Adoption *adoption, LedgerFile **ret) {
         return ledger_file_open(ret, fd, past_take, &adoption->past);
 }
 
-static Manifest *parse(const Adoption *adoption, const ManifestRecord *record) {
+static Manifest *parse(const Adoption *adoption, ManifestRecord *record) {
         ManifestError error = { 0 };
         Manifest *manifest = NULL;
         int r;
@@ -66,6 +66,7 @@ static Manifest *parse(const Adoption *adoption, const ManifestRecord *record) {
                 return NULL;
         }
 
+        manifest->source->drop_ins = TAKE_PTR(record->drop_ins);
         records_know_manifest(adoption->supervisor->records, manifest->source, record->number);
         return manifest;
 }
@@ -76,7 +77,7 @@ static ssize_t find_manifest(const Adoption *adoption, uint64_t number) {
         ssize_t i = record ? record - adoption->past.manifests : -ENOENT;
 
         if (i >= 0 && !adoption->manifests[i])
-                adoption->manifests[i] = parse(adoption, record);
+                adoption->manifests[i] = parse(adoption, &adoption->past.manifests[i]);
 
         return i >= 0 && adoption->manifests[i] ? i : -ENOENT;
 }
@@ -106,6 +107,7 @@ static int take_app(const Adoption *adoption, AppRecord *record) {
                 (unsigned) record->mode_result < _MODE_RESULT_MAX ? record->mode_result : MODE_DONE;
         app->mode_starts = TAKE_PTR(record->mode_starts);
         app->server_url = TAKE_PTR(record->server_url);
+        app->told = TAKE_PTR(record->told);
         return 0;
 }
 

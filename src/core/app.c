@@ -11,8 +11,11 @@
 #include <string.h>
 
 #include "core/app.h"
+#include "core/goals.h"
 #include "core/records.h"
 #include "core/supervisor.h"
+#include "util/crashpoint.h"
+#include "util/log.h"
 #include "util/strv.h"
 
 int app_new(App **ret, Supervisor *supervisor, const char *id) {
@@ -44,6 +47,7 @@ App *app_free(App *app) {
         free(app->former_mode);
         strv_free(app->mode_starts);
         free(app->server_url);
+        free(app->told);
         free(app->id);
         free(app);
         return NULL;
@@ -129,38 +133,149 @@ static int follow_manifest(App *app, const Manifest *manifest) {
         return 0;
 }
 
+static void note(const App *app, EventType type, const char *text) {
+        Event event = { .type = type, .app = app->id, .text = (char *) text };
+
+        (void) supervisor_add_event(app->supervisor, &event);
+}
+
+void app_note_added(App *app) {
+        note(app, EVENT_APP_ADDED, NULL);
+}
+
+static char *describe(const App *app) {
+        const ManifestError *error = &app->error;
+        char *text;
+
+        if (!error->message)
+                return strdup(app_load_state(app));
+
+        return asprintf(&text, "%s: %s:%u: %s: %s", app_load_state(app), error->path, error->line,
+                        error->pointer, error->message) < 0
+                       ? NULL
+                       : text;
+}
+
+/* Once, not at each look: another brain has told it, too. That the first one is good is no news. */
+static void tell_manifest(App *app, bool is_news) {
+        char *text = describe(app);
+
+        is_news =
+                (is_news && app->told) || (text && !streq(text, app->told ? app->told : "loaded"));
+        if (is_news) {
+                note(app, EVENT_MANIFEST, text);
+                if (app->error.message)
+                        log_warning("%s", text);
+        }
+        free(app->told);
+        app->told = text;
+}
+
+/* Who has failed for want of another that is tried again is tried again, too. */
+static void retry_dependents(const App *app) {
+        bool again = true;
+
+        while (again) {
+                again = false;
+                for (size_t i = 0; i < app->n_sidecars; i++) {
+                        Sidecar *s = app->sidecars[i];
+                        const Sidecar *other = s->waits_for ? app_find(app, s->waits_for) : NULL;
+
+                        if (!s->life.failed || !other || other->life.failed ||
+                            lifecycle_reason_code(&s->life) != REASON_DEPENDENCY)
+                                continue;
+                        sidecar_retry(s);
+                        again = true;
+                }
+        }
+}
+
+/*
+ * Ends what records_begin() began: what has changed and who is tried again for it is one. A
+ * successor that finds the one finds the other, and looks for no difference that is not there.
+ */
+static void do_changed(App *app) {
+        Records *records = app->supervisor->records;
+
+        retry_dependents(app);
+        CRASHPOINT("manifest-decided");
+        records_commit(records);
+        (void) records_flush(records);
+        CRASHPOINT("manifest-recorded");
+
+        app_settle(app);
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                sidecar_converge(app->sidecars[i]);
+        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+}
+
 int app_take_manifest(App *app, Manifest *manifest) {
         int r;
 
+        records_begin(app->supervisor->records);
         manifest_free(app->manifest);
         app->manifest = manifest;
         r = !app->mode || !manifest_find_mode(manifest, app->mode)
                     ? free_and_strdup(&app->mode, manifest->default_mode)
                     : 0;
-        record_app(app);
-        if (r >= 0)
-                r = follow_manifest(app, manifest);
         app->is_missing = false;
         app->is_masked = false;
         manifest_error_done(&app->error);
-        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+        tell_manifest(app, true);
+        record_app(app);
+        if (r >= 0)
+                r = follow_manifest(app, manifest);
+        do_changed(app);
+        return r;
+}
+
+int app_refuse_manifest(App *app, ManifestError *error) {
+        int r;
+
+        records_begin(app->supervisor->records);
+        app->is_missing = false;
+        app->is_masked = false;
+        manifest_error_done(&app->error);
+        app->error = *error;
+        tell_manifest(app, false);
+        record_app(app);
+        r = app->manifest ? follow_manifest(app, app->manifest) : 0;
+        do_changed(app);
         return r;
 }
 
 void app_lose_manifest(App *app, bool is_masked) {
+        if (is_masked ? app->is_masked : app->is_missing)
+                return;
+
+        records_begin(app->supervisor->records);
         app->is_missing = !is_masked;
         app->is_masked = is_masked;
         if (is_masked)
                 app->manifest = manifest_free(app->manifest);
         manifest_error_done(&app->error);
+        tell_manifest(app, false);
+        record_app(app);
         for (size_t i = 0; i < app->n_sidecars; i++)
                 app->sidecars[i]->spec_is_gone = true;
-        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+        do_changed(app);
+}
+
+void app_check_programs(App *app) {
+        bool retried = false;
+
+        records_begin(app->supervisor->records);
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                retried = sidecar_check_program(app->sidecars[i]) || retried;
+        if (retried)
+                do_changed(app);
+        else
+                records_commit(app->supervisor->records);
 }
 
 static bool is_collectable(const Sidecar *sidecar) {
         return sidecar->spec_is_gone && sidecar_is_gone(sidecar) &&
-               (sidecar->life.goal == GOAL_DOWN || sidecar->life.failed);
+               (sidecar->life.goal == GOAL_DOWN || sidecar->life.failed || sidecar->life.exited);
 }
 
 void app_collect(App *app) {

@@ -26,6 +26,7 @@ struct App {
         ManifestError error; /* why the file is not in force; error.message NULL: it is */
         bool is_missing;     /* the file has gone */
         bool is_masked;      /* a link to /dev/null is in its place (contract F1) */
+        char *told;          /* what was last said of all that; NULL: nothing yet */
         Sidecar **sidecars;  /* sorted by name */
         size_t n_sidecars;
 
@@ -57,8 +58,20 @@ int app_adopt_sidecar(App *app,
                       SidecarSpec *ports_spec);
 int app_add_sidecar(App *app, SidecarSpec *spec);
 
+/* The file is broken: the last good one stays in force. Takes what the error has over. */
+int app_refuse_manifest(App *app, ManifestError *error);
+
 /* The file has gone, or is masked: what is up stays until it is down. */
 void app_lose_manifest(App *app, bool is_masked);
+
+/* It has just appeared: an event. */
+void app_note_added(App *app);
+
+/*
+ * Looks whether what is up would be started from other programs by now, and tries again what had
+ * failed with another one (contract F3).
+ */
+void app_check_programs(App *app);
 
 /* Why nothing can be asked of it: no manifest is in force. "POINTER: MESSAGE", or a sentence. */
 char *app_explain_problem(const App *app);

@@ -169,9 +169,10 @@ static void end_hold(Hold *hold) {
         hold_free(hold);
 
         /* Once nobody has the app in use all of it goes, what was started by hand too. */
-        if (!app_is_held(app))
+        if (!app_is_held(app)) {
                 app_stop_all(app, REASON_OWNER_GONE, false);
-        else if (r >= 0)
+                supervisor_collect_later(app->supervisor);
+        } else if (r >= 0)
                 r = follow_holds(app, before);
         records_commit(records);
 

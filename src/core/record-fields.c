@@ -23,6 +23,7 @@ const RecordField manifest_fields[] = {
         RECORD_FIELD(1, ManifestRecord, number, FIELD_U64),
         RECORD_FIELD(2, ManifestRecord, path, FIELD_STRING),
         RECORD_FIELD(3, ManifestRecord, text, FIELD_STRING),
+        RECORD_FIELD(4, ManifestRecord, drop_ins, FIELD_STRV),
         RECORD_END,
 };
 
@@ -34,6 +35,7 @@ const RecordField app_fields[] = {
         RECORD_FIELD(5, AppRecord, mode_result, FIELD_INT),
         RECORD_FIELD(6, AppRecord, mode_starts, FIELD_STRV),
         RECORD_FIELD(7, AppRecord, server_url, FIELD_STRING),
+        RECORD_FIELD(8, AppRecord, told, FIELD_STRING),
         RECORD_END,
 };
 
@@ -44,6 +46,15 @@ static const RecordField evidence_fields[] = {
         RECORD_FIELD(4, Evidence, holder_pid, FIELD_INT),
         RECORD_FIELD(5, Evidence, holder, FIELD_STRING),
         RECORD_FIELD(10, Evidence, last_words, FIELD_STRING),
+        RECORD_END,
+};
+
+static const RecordField identity_fields[] = {
+        RECORD_FIELD(1, ProgramIdentity, device, FIELD_U64),
+        RECORD_FIELD(2, ProgramIdentity, inode, FIELD_U64),
+        RECORD_FIELD(3, ProgramIdentity, mtime_nsec, FIELD_U64),
+        RECORD_FIELD(4, ProgramIdentity, size, FIELD_U64),
+        RECORD_FIELD(5, ProgramIdentity, mode, FIELD_U32),
         RECORD_END,
 };
 
@@ -84,6 +95,8 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(31, SidecarRecord, status_text, FIELD_STRING),
         RECORD_FIELD(32, SidecarRecord, probe_error, FIELD_STRING),
         RECORD_FIELD(40, SidecarRecord, program, FIELD_STRING),
+        RECORD_FIELD(60, SidecarRecord, program_word, FIELD_STRING),
+        RECORD_STRUCT(61, SidecarRecord, identity, identity_fields),
         RECORD_STRUCT(42, SidecarRecord, generations[0], generation_fields),
         RECORD_STRUCT(43, SidecarRecord, generations[1], generation_fields),
         RECORD_STRUCT(44, SidecarRecord, generations[2], generation_fields),

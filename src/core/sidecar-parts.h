@@ -16,6 +16,23 @@ uint32_t sidecar_roll(void);
 /* Makes ring, file and output (core/sidecar-output.c). */
 int sidecar_open_logs(Sidecar *sidecar);
 
+/* What a start executes (contract S3): found, or why not. Filled from zeroes. */
+typedef struct ProgramSearch {
+        char **candidates;
+        char *path;               /* NULL: none can be executed */
+        ProgramIdentity identity; /* of it, or of the first one that cannot be */
+        int error;                /* positive: of the first that is there and cannot be; else 0 */
+        char *fault;              /* ... and why, in words */
+} ProgramSearch;
+
+void program_search_done(ProgramSearch *search);
+
+/* word: command[0] filled in (core/sidecar-change.c). */
+int program_search(ProgramSearch *search, const SidecarSpec *spec, const char *word);
+
+/* It has failed: with the program that is there now. */
+void sidecar_note_program(Sidecar *sidecar);
+
 /* The notify socket of a generation (core/sidecar-notify.c). */
 int sidecar_open_notify(Sidecar *sidecar);
 /* Takes the descriptor over that another brain had; -1: there is none. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/catalog.h"
 #include "core/environment.h"
 #include "core/records.h"
 #include "core/sidecar-parts.h"
@@ -20,7 +21,6 @@
 #include "core/tmpdirs.h"
 #include "io/ports.h"
 #include "io/program-file.h"
-#include "model/program.h"
 #include "model/template.h"
 #include "util/crashpoint.h"
 #include "util/mkdir.h"
@@ -281,37 +281,29 @@ static int remember_program(Launch *launch, const char *path) {
         return launch->program ? free_and_strdup(&launch->sidecar->program, path) : -ENOMEM;
 }
 
-/* The first that can be executed; what keeps one that is there from it is remembered. */
 static int find_program(Launch *launch) {
         Sidecar *s = launch->sidecar;
-        _cleanup_(strv_freep) char **candidates = NULL;
-        _cleanup_free_ char *fault = NULL;
-        int error = 0, r;
+        _cleanup_(program_search_done) ProgramSearch search = { 0 };
+        int r;
 
-        r = program_candidates(&candidates, s->running, launch->argv[0], getenv("PATH"));
+        s->program_is_other = false;
+        s->identity = (ProgramIdentity){ 0 };
+        r = free_and_strdup(&s->program_word, launch->argv[0]);
+        if (r >= 0)
+                r = program_search(&search, s->running, s->program_word);
+        catalog_note_program(s->supervisor->catalog);
         if (r < 0)
                 return r;
 
-        STRV_FOREACH (path, candidates) {
-                _cleanup_free_ char *advice = NULL;
-
-                if (access(*path, F_OK) < 0)
-                        continue;
-                r = program_file_check(*path, &advice);
-                if (r >= 0)
-                        return remember_program(launch, *path);
-                if (r == -ENOMEM)
-                        return r;
-                if (!fault) {
-                        error = -r;
-                        fault = TAKE_PTR(advice);
-                }
-        }
+        s->identity = search.identity;
+        if (search.path)
+                return remember_program(launch, search.path);
 
         strv_free(s->evidence.tried);
-        s->evidence.tried = TAKE_PTR(candidates);
-        if (error != 0)
-                return refuse(launch, REASON_EXEC_FAILED, error, true, TAKE_PTR(fault));
+        s->evidence.tried = TAKE_PTR(search.candidates);
+        if (search.error != 0)
+                return refuse(launch, REASON_EXEC_FAILED, search.error, true,
+                              TAKE_PTR(search.fault));
 
         return refuse(launch, REASON_BINARY_MISSING, ENOENT, true,
                       say_tried(launch->argv[0], s->evidence.tried));

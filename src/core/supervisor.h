@@ -20,6 +20,7 @@
 #include "io/probe.h"
 #include "model/time-guard.h"
 
+typedef struct Catalog Catalog;
 typedef struct Records Records;
 typedef struct TmpDirs TmpDirs;
 
@@ -57,6 +58,7 @@ struct Supervisor {
 
         App **apps; /* sorted by id */
         size_t n_apps;
+        Catalog *catalog;
         Events *events;
         Hold **holds; /* in the order in which they came */
         size_t n_holds;
@@ -84,10 +86,18 @@ void supervisor_set_observer(Supervisor *supervisor,
 
 /*
  * Reads all manifests of $XDG_DATA_HOME and $XDG_DATA_DIRS (sidecard/apps/ID.json, the first one
- * found counts) and puts them in force. A broken one leaves the last good one in force and is
- * told in App::error; the call fails for lack of memory only.
+ * found counts) with the drop-ins over them, puts them in force, and from then on does so by itself
+ * when they change (core/catalog.c). A broken one leaves the last good one in force and is told in
+ * App::error; the call fails for lack of memory only.
  */
 int supervisor_load(Supervisor *supervisor);
+
+/*
+ * What is no longer declared goes once it is down, and an app with its last sidecar; later: after
+ * this turn.
+ */
+void supervisor_collect(Supervisor *supervisor);
+void supervisor_collect_later(Supervisor *supervisor);
 
 App *supervisor_find_app(const Supervisor *supervisor, const char *id);
 
