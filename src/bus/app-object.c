@@ -20,7 +20,10 @@ static int append_string(sd_bus_message *reply, const char *value) {
 }
 
 static const char *manifest_path(const App *app) {
-        return app->manifest ? app->manifest->source->path : app->error.path;
+        if (app->manifest_path)
+                return app->manifest_path;
+
+        return app->manifest ? app->manifest->source->path : NULL;
 }
 
 /* Which file it is of, where that is not the manifest. */

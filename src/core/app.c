@@ -48,6 +48,7 @@ App *app_free(App *app) {
         strv_free(app->mode_starts);
         free(app->server_url);
         free(app->told);
+        free(app->manifest_path);
         free(app->id);
         free(app);
         return NULL;

@@ -23,6 +23,7 @@ struct App {
         void *userdata; /* of the observer */
         char *id;
         Manifest *manifest;  /* the last good one; NULL: there was none yet */
+        char *manifest_path; /* the file that counts, good or not; NULL: not looked for yet */
         ManifestError error; /* why the file is not in force; error.message NULL: it is */
         bool is_missing;     /* the file has gone */
         bool is_masked;      /* a link to /dev/null is in its place (contract F1) */

@@ -135,6 +135,8 @@ static int load_one(Supervisor *supervisor, const char *id, const char *path) {
                 } else
                         app_note_added(app);
         }
+        if (app)
+                (void) free_and_strdup(&app->manifest_path, path);
         if (r >= 0 && is_masked)
                 app_lose_manifest(app, true);
         else if (r >= 0)

@@ -254,7 +254,7 @@ END_TEST
 
 START_TEST(f3_what_has_failed_is_tried_again_with_another_program_and_what_waits_for_it_too) {
         world_write_sidecars(world, "'db': {'command': ['prog']},"
-                                    " 'web': {'command': ['sleep', '1000'], 'dependsOn': ['db']}");
+                                    " 'web': {'command': ['sleep', '1000'], 'dependsOn': {'db': 'started'}}");
         world_run(world);
         ck_assert_int_ge(app_call(world, "Start", NULL, NULL, "a{sv}", 0), 0);
         (void) world_next(world, "web", "Failed/failed");
@@ -297,7 +297,7 @@ START_TEST(d2_what_changes_while_the_brain_dies_is_seen_by_the_next_one) {
         (void) world_start_ready(world, "a");
         (void) world_start_ready(world, "c");
         pid = world_get_number(world, "a", "MainPID");
-        free(world_start_in_vain(world, "b", "StartFailed"));
+        free(world_start_in_vain(world, "b", WORLD_ERROR "StartFailed"));
 
         /* All within the time in which the first brain only waits for more. */
         file_replace_program(world, "bin/prog", 2);
