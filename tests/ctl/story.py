@@ -187,7 +187,7 @@ class Names(Story):
             self.expect(2, pattern, *arguments)
 
     def test_what_comes_later_says_so(self):
-        for verb in "top run show cat import export doctor".split():
+        for verb in "top run import export doctor".split():
             self.expect(2, f"{verb} is not supported yet by this version", verb)
             self.assertNotRegex(self.run_ok("--help"), rf"(?m)^  {verb}\b")
 
@@ -471,8 +471,8 @@ class Apps(Story):
 
     def test_cat_shows_the_manifest_and_the_drop_ins_each_with_its_path(self):
         manifest = self.session.apps / f"{OTHER}.json"
-        drop_in = self.add_drop_in("20.json", '{"sidecars": {"lone": {"description": "x"}}}')
         self.addCleanup(self.reload)
+        drop_in = self.add_drop_in("20.json", '{"sidecars": {"lone": {"description": "x"}}}')
         self.reload()
         self.assertEqual(
             self.run_ok("cat", OTHER),
