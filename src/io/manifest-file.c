@@ -160,7 +160,8 @@ static int list_drop_ins(char ***ret, const char *folder, ManifestError *ret_err
                 return load_fail(ret_error, folder, "%zu drop-ins, of at most %u: merge some",
                                  strv_length(paths), MANIFEST_DROP_INS_MAX);
 
-        qsort(paths, strv_length(paths), sizeof(char *), compare_names);
+        if (paths)
+                qsort(paths, strv_length(paths), sizeof(char *), compare_names);
         *ret = TAKE_PTR(paths);
         return 0;
 }

@@ -223,13 +223,13 @@ static void tell_vain(void) {
 /* What has failed is tried again with a program, and with a manifest, that came later. */
 static void prepare_catalog(void) {
         world_write_sidecars(world, "'late': {'command': ['@DIR@/late']},"
-                                    " 'held': {'command': ['@DIR@/nowhere'],"
-                                    " 'dependsOn': {'late': 'started'}}");
+                                    " 'held': {'command': ['@DIR@/nowhere']}");
 }
 
 static void tell_catalog(void) {
-        patient_start_app();
+        patient_start("late");
         patient_await("late", "Failed/failed", 0, 0);
+        patient_start("held");
         patient_await("held", "Failed/failed", 0, 0);
         world_write_sidecars(world, "'late': {'command': ['@DIR@/late']}," SLEEPER("held"));
         patient_reload();
