@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * sidecarctl daemon upgrade
+ * sidecarctl daemon ping, daemon upgrade
  *
- * A SIGHUP to whoever has the name on the bus: sidecards leave all that runs to the next one,
- * which is made from what is on disk by then. That one has come when the name has a new owner.
+ * To ping is to ask for the version: the bus starts the daemon for that if it is not there, and so
+ * sessions without systemd bring it up (units/org.sidecard.Sidecars1.desktop.in).
+ *
+ * To upgrade is a SIGHUP to whoever has the name on the bus: sidecards leave all that runs to the
+ * next one, which is made from what is on disk by then. That one has come when the name has a new
+ * owner.
  */
 
 #include <signal.h>
@@ -97,7 +101,7 @@ static int wait_for(sd_bus *bus, const bool *has_owner, uint64_t until) {
                                                      "its log may say why");
 }
 
-static int tell(const Arguments *arguments, sd_bus *bus) {
+static int tell(const Arguments *arguments, sd_bus *bus, const char *what) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         JsonWriter writer = { .stream = stdout };
         const char *version;
@@ -111,7 +115,7 @@ static int tell(const Arguments *arguments, sd_bus *bus) {
                 return r;
 
         if (!arguments->json) {
-                (void) printf("sidecard %s has taken over\n", version);
+                (void) printf("sidecard %s %s\n", version, what);
                 return 0;
         }
         json_open(&writer, '{');
@@ -144,13 +148,24 @@ static int upgrade(const Arguments *arguments) {
                 return complain(EXIT_FAILED, "sidecard cannot be told: %s", strerror(errno));
 
         r = wait_for(bus, &has_owner, clock_monotonic_usec() + patience);
-        return r != 0 ? r : tell(arguments, bus);
+        return r != 0 ? r : tell(arguments, bus, "has taken over");
+}
+
+static int ping(const Arguments *arguments) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        r = client_connect(&bus);
+        return r != 0 ? r : tell(arguments, bus, "is there");
 }
 
 int verb_daemon(const Arguments *arguments) {
-        if (!streq(arguments->names[0], "upgrade"))
-                return complain(EXIT_USAGE, "daemon takes \"upgrade\", not \"%s\"",
-                                arguments->names[0]);
+        const char *what = arguments->names[0];
 
-        return upgrade(arguments);
+        if (streq(what, "ping"))
+                return ping(arguments);
+        if (streq(what, "upgrade"))
+                return upgrade(arguments);
+
+        return complain(EXIT_USAGE, "daemon takes \"ping\" or \"upgrade\", not \"%s\"", what);
 }

@@ -143,6 +143,12 @@ class Listing(Story):
         # It needs no bus.
         self.run_ok("version", DBUS_SESSION_BUS_ADDRESS="unix:path=/nowhere")
 
+    def test_a_ping_tells_who_is_there(self):
+        version = self.session.json("version")["Version"]
+        self.assertEqual(self.run_ok("daemon", "ping"), f"sidecard {version} is there\n")
+        self.assertEqual(self.session.json("daemon", "ping"), {"Version": version})
+        self.expect(2, 'daemon takes "ping" or "upgrade", not "start"', "daemon", "start")
+
 
 class Names(Story):
     def test_a_bare_name_that_is_unique_will_do(self):

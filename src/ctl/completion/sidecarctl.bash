@@ -44,9 +44,7 @@ _sidecarctl() {
         elif [[ -z $verb ]]; then
                 COMPREPLY=($(compgen -W "$verbs" -- "$cur"))
         elif [[ $verb == daemon ]]; then
-                COMPREPLY=($(compgen -W upgrade -- "$cur"))
-        elif [[ $verb == daemon ]]; then
-                COMPREPLY=($(compgen -W upgrade -- "$cur"))
+                COMPREPLY=($(compgen -W 'ping upgrade' -- "$cur"))
         elif [[ $verb == check ]]; then
                 COMPREPLY=($(compgen -f -X '!*.json' -- "$cur") $(compgen -d -- "$cur"))
         elif [[ $verb == kill ]]; then

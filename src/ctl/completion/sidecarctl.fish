@@ -37,8 +37,8 @@ complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a hold -d 'Keep up whi
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a show -d 'Every property'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a cat -d 'Manifest and drop-ins'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a check -d 'Check manifests'
-complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a daemon -d 'Let what is installed now take over'
-complete -c sidecarctl -n "__sidecarctl_verb daemon" -f -a upgrade
+complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a daemon -d 'Start it, or let what is installed now take over'
+complete -c sidecarctl -n "__sidecarctl_verb daemon" -f -a 'ping upgrade'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a version -d 'Tell the version'
 
 complete -c sidecarctl -n '__sidecarctl_verb list status why start stop restart logs events wait mode hold show cat' -a '(__sidecarctl_apps)'
