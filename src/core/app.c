@@ -237,7 +237,7 @@ int app_refuse_manifest(App *app, ManifestError *error) {
         app->is_missing = false;
         app->is_masked = false;
         manifest_error_done(&app->error);
-        app->error = *error;
+        app->error = TAKE(*error, (ManifestError){ 0 });
         tell_manifest(app, false);
         record_app(app);
         r = app->manifest ? follow_manifest(app, app->manifest) : 0;

@@ -109,10 +109,25 @@ static const Manifest *manifest_in_force(const App *app) {
         return app->is_missing || app->is_masked || app->error.message ? NULL : app->manifest;
 }
 
+static int reach_app(Supervisor *supervisor, const char *id, App **ret) {
+        App *app = supervisor_find_app(supervisor, id);
+        int r;
+
+        if (!app) {
+                r = supervisor_add_app(supervisor, id, &app);
+                if (r < 0)
+                        return r;
+                app_note_added(app);
+        }
+
+        *ret = app;
+        return 0;
+}
+
 static int load_one(Supervisor *supervisor, const char *id, const char *path) {
+        _cleanup_(manifest_error_done) ManifestError error = { 0 };
+        _cleanup_(manifest_freep) Manifest *manifest = NULL;
         _cleanup_free_ char *drop_ins = NULL;
-        ManifestError error = { 0 };
-        Manifest *manifest = NULL;
         App *app = supervisor_find_app(supervisor, id);
         bool is_masked = manifest_is_masked(path);
         int r;
@@ -125,24 +140,15 @@ static int load_one(Supervisor *supervisor, const char *id, const char *path) {
         if (r == -ENOENT || r > 0)
                 return 0;
 
-        if (!app && (r >= 0 || r == -EBADMSG)) {
-                int q = supervisor_add_app(supervisor, id, &app);
-
-                if (q < 0) {
-                        manifest_free(manifest);
-                        manifest_error_done(&error);
-                        r = q;
-                } else
-                        app_note_added(app);
-        }
-        if (app)
-                (void) free_and_strdup(&app->manifest_path, path);
+        if (r >= 0 || r == -EBADMSG)
+                r = reach_app(supervisor, id, &app);
+        if (r >= 0)
+                r = free_and_strdup(&app->manifest_path, path);
         if (r >= 0 && is_masked)
                 app_lose_manifest(app, true);
         else if (r >= 0)
-                r = app_take_manifest(app, manifest);
-        else if (r == -EBADMSG)
-                r = app_refuse_manifest(app, &error);
+                r = manifest ? app_take_manifest(app, TAKE_PTR(manifest))
+                             : app_refuse_manifest(app, &error);
 
         return r < 0 ? log_error_errno(r, "%s cannot be put in force", path) : 0;
 }
@@ -223,8 +229,7 @@ static int add_path(Paths *paths, char *path) {
         return 0;
 }
 
-static int add_files_of(Paths *paths, char *folder) {
-        _cleanup_free_ char *owned = folder;
+static int add_files_of(Paths *paths, const char *folder) {
         char *path;
 
         return asprintf(&path, "%s/*.json", folder) < 0 ? -ENOMEM : add_path(paths, path);
@@ -248,7 +253,7 @@ static int add_programs(Paths *paths, const Sidecar *sidecar) {
 }
 
 static int add_app(Paths *paths, const App *app) {
-        char *drop_ins;
+        _cleanup_free_ char *drop_ins = NULL;
         int r;
 
         r = catalog_drop_ins(&drop_ins, app->id);
@@ -283,14 +288,9 @@ static int list_paths(const Supervisor *supervisor, Paths *paths) {
         int r;
 
         r = list_folders(&folders);
-        STRV_FOREACH (folder, folders) {
-                char *path;
-
-                if (r < 0)
-                        break;
-                path = strdup(*folder);
-                r = path ? add_files_of(paths, path) : -ENOMEM;
-        }
+        STRV_FOREACH (folder, folders)
+                if (r >= 0)
+                        r = add_files_of(paths, *folder);
         for (size_t i = 0; r >= 0 && i < supervisor->n_apps; i++)
                 r = add_app(paths, supervisor->apps[i]);
         if (r >= 0)

@@ -15,6 +15,7 @@
 #include "app-calls.h"
 #include "files.h"
 
+static char *make_json(const char *format, va_list arguments) _printf_(1, 0);
 static char *make_json(const char *format, va_list arguments) {
         char *text;
 
