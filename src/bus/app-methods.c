@@ -14,6 +14,7 @@
 #include "bus/sidecar-object.h"
 #include "bus/waiter.h"
 #include "core/goals.h"
+#include "core/modes.h"
 #include "model/mode.h"
 #include "util/strv.h"
 
@@ -189,9 +190,10 @@ int method_app_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *r
                 return r;
 
         wrong = server_url ? mode_check_server_url(server_url) : NULL;
+        /* Not quoted: there may be a password in it, and errors are kept by those who log them. */
         if (wrong)
                 return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "Option server-url: \"%s\" %s", server_url, wrong);
+                                         "Option server-url %s", wrong);
 
         r = app_plan_mode(app, mode, &plan);
         if (r == -ENOENT)

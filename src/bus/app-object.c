@@ -12,7 +12,7 @@
 #include "bus/app-object.h"
 #include "bus/path.h"
 #include "bus/vtable.h"
-#include "core/goals.h"
+#include "core/modes.h"
 #include "util/strv.h"
 
 static int append_string(sd_bus_message *reply, const char *value) {

@@ -98,6 +98,8 @@ static void add_app(json_object *list, const App *app) {
 
         add_text(object, "AppId", app->id);
         add_text(object, "Mode", app->mode);
+        add_text(object, "ModeResult", mode_result_to_string(app->mode_result));
+        add_text(object, "ModeReason", app->mode_reason);
         add_text(object, "LoadError", app->error.message);
         sidecars = add_list(object, "Sidecars");
         for (size_t i = 0; i < app->n_sidecars; i++)

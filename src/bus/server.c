@@ -164,7 +164,7 @@ static void on_mode(App *app, void *userdata) {
 
         if (server->bus && path)
                 (void) sd_bus_emit_signal(server->bus, path, INTERFACE_APP, "ModeChanged", "sss",
-                                          app->former_mode ? app->former_mode : "", app->mode,
+                                          app->former_mode, app->tried_mode,
                                           mode_result_to_string(app->mode_result));
 }
 

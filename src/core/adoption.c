@@ -108,6 +108,10 @@ static int take_app(const Adoption *adoption, AppRecord *record) {
         app->mode_starts = TAKE_PTR(record->mode_starts);
         app->server_url = TAKE_PTR(record->server_url);
         app->told = TAKE_PTR(record->told);
+        app->tried_mode = TAKE_PTR(record->tried_mode);
+        app->former_up = TAKE_PTR(record->former_up);
+        app->former_server_url = TAKE_PTR(record->former_server_url);
+        app->mode_reason = TAKE_PTR(record->mode_reason);
         return 0;
 }
 

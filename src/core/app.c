@@ -12,6 +12,7 @@
 
 #include "core/app.h"
 #include "core/goals.h"
+#include "core/modes.h"
 #include "core/records.h"
 #include "core/supervisor.h"
 #include "util/crashpoint.h"
@@ -44,11 +45,15 @@ App *app_free(App *app) {
         manifest_free(app->manifest);
         manifest_error_done(&app->error);
         free(app->mode);
-        free(app->former_mode);
-        strv_free(app->mode_starts);
         free(app->server_url);
         free(app->told);
         free(app->manifest_path);
+        free(app->former_mode);
+        free(app->former_server_url);
+        strv_free(app->former_up);
+        free(app->tried_mode);
+        strv_free(app->mode_starts);
+        free(app->mode_reason);
         free(app->id);
         free(app);
         return NULL;
@@ -216,9 +221,7 @@ int app_take_manifest(App *app, Manifest *manifest) {
         records_begin(app->supervisor->records);
         manifest_free(app->manifest);
         app->manifest = manifest;
-        r = !app->mode || !manifest_find_mode(manifest, app->mode)
-                    ? free_and_strdup(&app->mode, manifest->default_mode)
-                    : 0;
+        r = app_choose_mode(app);
         app->is_missing = false;
         app->is_masked = false;
         manifest_error_done(&app->error);
@@ -315,16 +318,6 @@ const char *app_load_state(const App *app) {
                 return "masked";
 
         return app->error.message ? "bad-manifest" : "loaded";
-}
-
-const char *mode_result_to_string(ModeResult result) {
-        static const char *const words[] = {
-                [MODE_DONE] = "done",
-                [MODE_SWITCHING] = "switching",
-                [MODE_DEGRADED] = "degraded",
-        };
-
-        return words[result];
 }
 
 static bool is_wanted_up(const Sidecar *sidecar) {

@@ -9,14 +9,7 @@
 
 #include "core/sidecar.h"
 #include "model/manifest.h"
-
-typedef enum ModeResult {
-        MODE_DONE,
-        MODE_SWITCHING,
-        MODE_DEGRADED, /* something that the mode starts has failed */
-        _MODE_RESULT_MAX,
-        _MODE_RESULT_INVALID = -EINVAL,
-} ModeResult;
+#include "model/mode-switch.h"
 
 struct App {
         Supervisor *supervisor;
@@ -31,11 +24,17 @@ struct App {
         Sidecar **sidecars;  /* sorted by name */
         size_t n_sidecars;
 
-        char *mode; /* current, or being switched to; NULL until there is a manifest */
-        char *former_mode;
+        char *mode;       /* current, or being switched to; NULL until there is a manifest */
+        char *server_url; /* as given to SetMode; NULL: the manifest's counts */
         ModeResult mode_result;
-        char **mode_starts; /* what the switch under way has started */
-        char *server_url;   /* as given to SetMode; NULL: the manifest's counts */
+
+        /* Of the last switch, or of the one under way: see core/modes.h. */
+        char *former_mode;
+        char *former_server_url;
+        char **former_up;   /* what was up before it, less what somebody has stopped since */
+        char *tried_mode;   /* where it went to; other than `mode` on the way back, and after it */
+        char **mode_starts; /* what it waits for */
+        char *mode_reason;  /* why it is on its way back; or NULL */
         bool is_settling;
 };
 
@@ -82,9 +81,6 @@ void app_collect(App *app);
 
 /* "loaded", "bad-manifest", "masked" or "not-found". */
 const char *app_load_state(const App *app);
-
-/* "done", "switching" or "degraded" */
-const char *mode_result_to_string(ModeResult result);
 
 /* The worst of those that are wanted up (contract: App.Status). */
 Status app_status(const App *app);

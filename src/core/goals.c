@@ -9,7 +9,7 @@
  */
 
 #include "core/goals.h"
-#include "core/holds.h"
+#include "core/modes.h"
 #include "core/records.h"
 #include "core/supervisor.h"
 #include "model/dependency.h"
@@ -49,13 +49,15 @@ static void do_wanted(App *app) {
         CRASHPOINT("goals-begun");
 }
 
-static void want_up(const App *app, char *const *names) {
+/* as_before: those that were started without what they depend on are so again. */
+static void want_up(const App *app, char *const *names, bool as_before) {
         STRV_FOREACH (name, names) {
                 Sidecar *sidecar = app_find(app, *name);
 
                 if (!sidecar)
                         continue;
-                sidecar->ignores_dependencies = false;
+                if (!as_before)
+                        sidecar->ignores_dependencies = false;
                 sidecar_want_up(sidecar);
         }
 }
@@ -82,9 +84,16 @@ int app_change(App *app, char *const *up, char *const *down, ReasonCode on_whose
 
         records_begin(app->supervisor->records);
         want_down(app, down, on_whose_account, false);
-        want_up(app, up);
+        want_up(app, up, false);
         do_wanted(app);
         return 0;
+}
+
+void app_change_back(App *app, char *const *up, char *const *down) {
+        records_begin(app->supervisor->records);
+        want_down(app, down, REASON_MODE, false);
+        want_up(app, up, true);
+        do_wanted(app);
 }
 
 /* A manifest has no cycles, and 64 sidecars at most: the recursion is shallow. */
@@ -148,152 +157,6 @@ int app_list_up(const App *app, char ***ret) {
 
         *ret = TAKE_PTR(names);
         return 0;
-}
-
-/* What the mode has up, and what holds want by name in any mode. */
-static int list_wanted(const App *app, const ModeSpec *mode, char *const *up, char ***ret) {
-        _cleanup_(strv_freep) char **wanted = NULL;
-        int r;
-
-        r = mode_wanted_up(&wanted, app->manifest, mode, up);
-        STRV_FOREACH (name, up)
-                if (r >= 0 && app_is_named_by_hold(app, *name) && !strv_contains(wanted, *name))
-                        r = strv_extend(&wanted, *name);
-        if (r < 0)
-                return r;
-
-        *ret = TAKE_PTR(wanted);
-        return 0;
-}
-
-int app_plan_mode(const App *app, const char *name, Plan **ret) {
-        const ModeSpec *mode = app->manifest ? manifest_find_mode(app->manifest, name) : NULL;
-        _cleanup_(strv_freep) char **up = NULL, **wanted = NULL;
-        int r;
-
-        if (!mode)
-                return -ENOENT;
-
-        r = app_list_up(app, &up);
-        if (r >= 0)
-                r = list_wanted(app, mode, up, &wanted);
-
-        return r < 0 ? r : plan_make(ret, app->manifest, mode, up, wanted);
-}
-
-static int collect_rows(const Plan *plan, PlanAction action, char ***ret) {
-        _cleanup_(strv_freep) char **names = NULL;
-
-        for (size_t i = 0; i < plan->n_rows; i++) {
-                int r = plan->rows[i].action == action ? strv_extend(&names, plan->rows[i].sidecar)
-                                                       : 0;
-
-                if (r < 0)
-                        return r;
-        }
-
-        *ret = TAKE_PTR(names);
-        return 0;
-}
-
-static void tell_mode(App *app, ModeResult result) {
-        const Supervisor *supervisor = app->supervisor;
-        Event event = { .type = EVENT_MODE, .app = app->id, .text = app->mode };
-
-        app->mode_result = result;
-        supervisor->observer->on_app_changed(app, supervisor->observer_userdata);
-        if (result == MODE_SWITCHING) {
-                record_app(app);
-                return;
-        }
-
-        records_begin(supervisor->records);
-        record_app(app);
-        (void) supervisor_add_event(app->supervisor, &event);
-        CRASHPOINT("mode-decided");
-        records_commit(supervisor->records);
-        /* Even inside of another's batch: what follows is told at once. */
-        (void) records_flush(supervisor->records);
-        CRASHPOINT("mode-recorded");
-        supervisor->observer->on_mode(app, supervisor->observer_userdata);
-}
-
-/*
- * What the switch is over with: what it starts, and what a switch still under way has started and
- * this one keeps.
- */
-static int list_awaited(const App *app, const Plan *plan, char ***ret) {
-        _cleanup_(strv_freep) char **names = NULL;
-
-        for (size_t i = 0; i < plan->n_rows; i++) {
-                const PlanRow *row = &plan->rows[i];
-                bool is_under_way = app->mode_result == MODE_SWITCHING &&
-                                    row->action == PLAN_KEEP &&
-                                    strv_contains(app->mode_starts, row->sidecar);
-                int r = is_under_way || row->action == PLAN_START
-                                ? strv_extend(&names, row->sidecar)
-                                : 0;
-
-                if (r < 0)
-                        return r;
-        }
-
-        *ret = TAKE_PTR(names);
-        return 0;
-}
-
-int app_set_mode(App *app, const char *mode, const char *server_url, const Plan *plan) {
-        _cleanup_(strv_freep) char **stops = NULL, **starts = NULL, **awaited = NULL;
-        Records *records = app->supervisor->records;
-        int r;
-
-        r = supervisor_check_starts(app->supervisor);
-        if (r >= 0)
-                r = collect_rows(plan, PLAN_STOP, &stops);
-        if (r >= 0)
-                r = collect_rows(plan, PLAN_START, &starts);
-        if (r >= 0)
-                r = list_awaited(app, plan, &awaited);
-        /* A switch that another supersedes never came to its end: the former mode stays former. */
-        if (r >= 0 && app->mode_result != MODE_SWITCHING)
-                r = free_and_strdup(&app->former_mode, app->mode);
-        if (r >= 0)
-                r = free_and_strdup(&app->server_url, server_url);
-        if (r >= 0)
-                r = free_and_strdup(&app->mode, mode);
-        if (r < 0)
-                return r;
-
-        /* Before anything is stopped: each change of a sidecar asks whether the switch is over. */
-        strv_free(app->mode_starts);
-        app->mode_starts = TAKE_PTR(awaited);
-        records_begin(records);
-        tell_mode(app, MODE_SWITCHING);
-        r = app_change(app, starts, stops, REASON_MODE);
-        records_commit(records);
-        app_settle(app);
-        return r;
-}
-
-/* Some of what the new mode added is not ready yet, or some of what it dropped not gone. */
-static ModeResult judge_switch(const App *app) {
-        bool failed = false;
-
-        STRV_FOREACH (name, app->mode_starts) {
-                const Sidecar *sidecar = app_find(app, *name);
-                WaitVerdict verdict = sidecar ? lifecycle_wait(&sidecar->life, WAIT_FOR_READY, 0)
-                                              : WAIT_NOT_RUNNING;
-
-                failed = failed || verdict == WAIT_START_FAILED;
-                if (verdict != WAIT_HOLDS && !failed && !(sidecar && sidecar->life.exited))
-                        return MODE_SWITCHING;
-        }
-
-        for (size_t i = 0; i < app->n_sidecars; i++)
-                if (app->sidecars[i]->life.goal == GOAL_DOWN && !sidecar_is_gone(app->sidecars[i]))
-                        return MODE_SWITCHING;
-
-        return failed ? MODE_DEGRADED : MODE_DONE;
 }
 
 static DependencyVerdict
@@ -387,20 +250,5 @@ void app_settle(App *app) {
         }
         app->is_settling = false;
 
-        if (app->mode_result == MODE_SWITCHING) {
-                ModeResult result = judge_switch(app);
-
-                if (result != MODE_SWITCHING)
-                        tell_mode(app, result);
-        }
-}
-
-const char *app_server_url(const App *app) {
-        const ModeSpec *mode =
-                app->manifest && app->mode ? manifest_find_mode(app->manifest, app->mode) : NULL;
-
-        if (app->server_url)
-                return app->server_url;
-
-        return mode && mode->server_url ? mode->server_url : "";
+        app_settle_mode(app);
 }

@@ -5,8 +5,8 @@
  * Goals
  *
  * What is wanted of all sidecars of an app at once: starts and stops in the order of their
- * dependencies, and the switch of modes. Setting a goal never waits; the order is kept by what
- * each sidecar is told of the others (app_settle()).
+ * dependencies. Setting a goal never waits; the order is kept by what each sidecar is told of the
+ * others (app_settle()).
  */
 
 #include "core/app.h"
@@ -24,6 +24,8 @@ int app_select(const App *app, char *const *names, char ***ret);
  */
 int app_start(App *app, char *const *names);
 int app_change(App *app, char *const *up, char *const *down, ReasonCode on_whose_account);
+/* For core/modes: back to an earlier set. Each comes back as it was started then. */
+void app_change_back(App *app, char *const *up, char *const *down);
 /*
  * The same for one of them: what it depends on comes first, unless that is there already or, with
  * no_deps, is not to be asked for. *ret: the generation it gets.
@@ -39,14 +41,6 @@ int app_start_dependencies(App *app, const Sidecar *sidecar);
 int app_list_up(const App *app, char ***ret);
 
 /*
- * What a switch to that mode would do. -ENOENT: the manifest has no such mode.
- */
-int app_plan_mode(const App *app, const char *mode, Plan **ret);
-
-/* Does it, and remembers the mode. server_url: in place of the manifest's, or NULL. */
-int app_set_mode(App *app, const char *mode, const char *server_url, const Plan *plan);
-
-/*
  * Tells every sidecar what those that it depends on, and that depend on it, have come to, until
  * nothing changes any more; then whether a mode switch has come to its end. Called after each
  * change of any of them.
@@ -58,6 +52,3 @@ void app_settle(App *app);
  * with what the others are at that moment, and all go on together at the end.
  */
 void app_hold_still(App *app, bool still);
-
-/* URL of the external server of the current mode; "" where it has none. */
-const char *app_server_url(const App *app);

@@ -35,7 +35,11 @@ const RecordField app_fields[] = {
         RECORD_FIELD(5, AppRecord, mode_result, FIELD_INT),
         RECORD_FIELD(6, AppRecord, mode_starts, FIELD_STRV),
         RECORD_FIELD(7, AppRecord, server_url, FIELD_STRING),
-        RECORD_FIELD(8, AppRecord, told, FIELD_STRING),
+        RECORD_FIELD(8, AppRecord, tried_mode, FIELD_STRING),
+        RECORD_FIELD(9, AppRecord, former_up, FIELD_STRV),
+        RECORD_FIELD(10, AppRecord, former_server_url, FIELD_STRING),
+        RECORD_FIELD(11, AppRecord, mode_reason, FIELD_STRING),
+        RECORD_FIELD(20, AppRecord, told, FIELD_STRING),
         RECORD_END,
 };
 
@@ -97,6 +101,7 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(40, SidecarRecord, program, FIELD_STRING),
         RECORD_FIELD(60, SidecarRecord, program_word, FIELD_STRING),
         RECORD_STRUCT(61, SidecarRecord, identity, identity_fields),
+        RECORD_FIELD(50, SidecarRecord, stop_is_asked, FIELD_BOOL),
         RECORD_STRUCT(42, SidecarRecord, generations[0], generation_fields),
         RECORD_STRUCT(43, SidecarRecord, generations[1], generation_fields),
         RECORD_STRUCT(44, SidecarRecord, generations[2], generation_fields),

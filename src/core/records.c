@@ -223,6 +223,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .token = s->token,
                 .status_text = s->status_text,
                 .probe_error = s->probe_error,
+                .stop_is_asked = s->stop_is_asked,
                 .exit_is_news = s->exit_is_news,
                 .exit_dumped_core = s->exit_dumped_core,
                 .exit_code = s->exit_code,
@@ -282,6 +283,10 @@ void record_app(const App *app) {
                 .mode_starts = app->mode_starts,
                 .server_url = app->server_url,
                 .told = app->told,
+                .tried_mode = app->tried_mode,
+                .former_up = app->former_up,
+                .former_server_url = app->former_server_url,
+                .mode_reason = app->mode_reason,
         };
 
         records_begin(records);

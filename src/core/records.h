@@ -60,6 +60,10 @@ typedef struct AppRecord {
         char **mode_starts;
         char *server_url;
         char *told;
+        char *tried_mode;
+        char **former_up;
+        char *former_server_url;
+        char *mode_reason;
 } AppRecord;
 
 typedef struct SidecarRecord {
@@ -83,6 +87,7 @@ typedef struct SidecarRecord {
         char *token;
         char *status_text;
         char *probe_error;
+        bool stop_is_asked;
         bool exit_is_news;
         bool exit_dumped_core;
         int exit_code;

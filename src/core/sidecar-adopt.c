@@ -54,6 +54,7 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         s->ignores_dependencies = record->ignores_dependencies;
         /* A guardian tells it again, but not before somebody may have asked. */
         s->main_pid = record->main_pid;
+        s->stop_is_asked = record->stop_is_asked;
         s->exit_is_news = record->exit_is_news;
         s->exit_dumped_core = record->exit_dumped_core;
         s->exit_code = record->exit_code;
@@ -160,6 +161,7 @@ bool sidecar_resume(Sidecar *s) {
 
         /* It may have said it, and nobody looked. */
         sidecar_match_lines(s, log_ring_first(s->ring));
+        sidecar_resume_stop(s);
         is_same = !sidecar_is_gone(s) && s->life.generation == generation;
         sidecar_converge(s);
         return is_same;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/app.h"
 #include "core/environment.h"
 #include "core/sidecar-parts.h"
 #include "io/ports.h"
@@ -69,6 +70,26 @@ char *evidence_note_holder(Evidence *evidence, uint16_t port, const PortHolder *
                              (int) holder->pid);
         else
                 r = asprintf(&text, "port %u is held by a program of another user", port);
+
+        return r < 0 ? NULL : text;
+}
+
+char *evidence_note_sidecar(Evidence *evidence, uint16_t port, const Sidecar *holder) {
+        char *text = NULL;
+        int r;
+
+        evidence->port = port;
+        evidence->holder_pid = holder->main_pid;
+        evidence->holder = (free(evidence->holder), NULL);
+        if (asprintf(&evidence->holder, "%s/%s", holder->app->id, sidecar_name(holder)) < 0)
+                return NULL;
+
+        /* The keeper may not have said yet who it is. */
+        if (holder->main_pid > 0)
+                r = asprintf(&text, "port %u is held by %s, pid %d", port, evidence->holder,
+                             (int) holder->main_pid);
+        else
+                r = asprintf(&text, "port %u is held by %s", port, evidence->holder);
 
         return r < 0 ? NULL : text;
 }

@@ -56,6 +56,30 @@ void sidecar_match_lines(Sidecar *sidecar, uint64_t first);
  */
 PortOwner sidecar_find_port_owner(const Sidecar *sidecar, uint16_t port, PortHolder *ret_stranger);
 
+/* What a probe asks, and until when. */
+typedef struct Question {
+        const ProbeSpec *spec;
+        char *path;             /* the only one to ask; NULL: all of the spec, in turn */
+        uint64_t deadline_usec; /* CLOCK_MONOTONIC */
+} Question;
+
+/* Fills in what is asked and starts it (core/sidecar-probe.c). *ret is the caller's. */
+int sidecar_ask(const Sidecar *sidecar,
+                const Question *question,
+                probe_handler_t handler,
+                void *userdata,
+                Probe **ret);
+uint16_t sidecar_probe_port(const Sidecar *sidecar, const ProbeSpec *spec);
+
+/*
+ * Does STEP_SIGNAL_MAIN (core/sidecar-stop.c): by a request, or by the signal. The second goes on
+ * where another brain has asked, and had no answer yet.
+ */
+void sidecar_ask_to_stop(Sidecar *sidecar);
+void sidecar_resume_stop(Sidecar *sidecar);
+/* It has ended, or is ended by other means: an answer is of no use any more. */
+void sidecar_forget_stop(Sidecar *sidecar);
+
 /* The secret of a generation (core/sidecar-token.c), if its manifest wants one. */
 int sidecar_prepare_token(Sidecar *sidecar);
 char *sidecar_token_path(const Sidecar *sidecar);

@@ -46,7 +46,7 @@ static const ProbeSpec *probe_spec(const Sidecar *s, bool is_liveness) {
         return is_liveness ? &s->running->liveness.probe : &s->running->readiness;
 }
 
-static uint16_t probe_port(const Sidecar *s, const ProbeSpec *spec) {
+uint16_t sidecar_probe_port(const Sidecar *s, const ProbeSpec *spec) {
         for (size_t i = 0; spec->port_name && i < s->n_ports; i++)
                 if (streq(s->ports_spec->ports[i].name, spec->port_name))
                         return s->ports[i];
@@ -98,11 +98,11 @@ static PortOwner find_owner(const Sidecar *s, bool is_liveness, PortHolder *ret_
         if (spec->any_owner || spec->unix_socket || s->owner_is_known[is_liveness])
                 return PORT_OWNER_TREE;
 
-        return sidecar_find_port_owner(s, probe_port(s, spec), ret_stranger);
+        return sidecar_find_port_owner(s, sidecar_probe_port(s, spec), ret_stranger);
 }
 
 static void note_stranger(Sidecar *s, const PortHolder *stranger) {
-        uint16_t port = probe_port(s, probe_spec(s, s->probes_liveness));
+        uint16_t port = sidecar_probe_port(s, probe_spec(s, s->probes_liveness));
 
         free(s->evidence.detail);
         s->evidence.detail = evidence_note_holder(&s->evidence, port, stranger);
@@ -157,9 +157,9 @@ static int expand_all(char ***ret, char *const *texts, const TemplateValues *val
         return 0;
 }
 
-static int fill_in(Texts *texts, const Sidecar *s, bool is_liveness) {
-        const ProbeSpec *spec = probe_spec(s, is_liveness);
-        char *only[] = { s->alive_paths[is_liveness], NULL };
+/* path: the only one to ask; NULL: all of the spec. */
+static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec, char *path) {
+        char *only[] = { path, NULL };
         TemplateValues values = { .spec = s->running, .ports = s->ports, .token = s->token };
         int r;
 
@@ -185,22 +185,17 @@ static int fill_in(Texts *texts, const Sidecar *s, bool is_liveness) {
         return r < 0 ? r : expand_all(&texts->headers, spec->headers, &values);
 }
 
-/* What a probe asks, and until when. */
-typedef struct Question {
-        bool is_liveness;
-        uint64_t deadline_usec; /* CLOCK_MONOTONIC */
-} Question;
-
-static int start_probe(const Sidecar *s,
-                       const Question *question,
-                       probe_handler_t handler,
-                       void *userdata,
-                       Probe **ret) {
-        const ProbeSpec *spec = probe_spec(s, question->is_liveness);
+int sidecar_ask(const Sidecar *s,
+                const Question *question,
+                probe_handler_t handler,
+                void *userdata,
+                Probe **ret) {
+        const ProbeSpec *spec = question->spec;
         _cleanup_(texts_done) Texts texts = { 0 };
         ProbeTarget target = {
                 .kind = spec->kind,
-                .port = probe_port(s, spec),
+                .port = sidecar_probe_port(s, spec),
+                .method = spec->method,
                 .alive = spec->alive,
                 .n_alive = spec->n_alive,
                 .timeout_usec = spec->timeout_usec,
@@ -208,7 +203,7 @@ static int start_probe(const Sidecar *s,
         };
         int r;
 
-        r = fill_in(&texts, s, question->is_liveness);
+        r = fill_in(&texts, s, spec, question->path);
         if (r < 0)
                 return r;
 
@@ -218,9 +213,17 @@ static int start_probe(const Sidecar *s,
         return probe_start(ret, s->supervisor->prober, &target, handler, userdata);
 }
 
+static Question make_question(const Sidecar *s, bool is_liveness, uint64_t deadline_usec) {
+        return (Question){
+                .spec = probe_spec(s, is_liveness),
+                .path = s->alive_paths[is_liveness],
+                .deadline_usec = deadline_usec,
+        };
+}
+
 /* Each path has a time of its own. */
-static uint64_t round_end(const Sidecar *s, const Question *question) {
-        const ProbeSpec *spec = probe_spec(s, question->is_liveness);
+static uint64_t round_end(const Question *question) {
+        const ProbeSpec *spec = question->spec;
         uint64_t end = clock_monotonic_usec() +
                        spec->timeout_usec * (1 + (uint64_t) strv_length(spec->paths));
 
@@ -228,13 +231,13 @@ static uint64_t round_end(const Sidecar *s, const Question *question) {
 }
 
 void sidecar_probe(Sidecar *s, const Step *step) {
-        const Question question = { step->is_liveness, step->until };
+        const Question question = make_question(s, step->is_liveness, step->until);
         int r;
 
         s->probes_liveness = step->is_liveness;
         lifecycle_did_probe(&s->life);
-        s->probe_until = round_end(s, &question);
-        r = start_probe(s, &question, on_probe, s, &s->probe);
+        s->probe_until = round_end(&question);
+        r = sidecar_ask(s, &question, on_probe, s, &s->probe);
         if (r < 0) {
                 (void) log_warning_errno(r, "[%s] cannot be probed", sidecar_name(s));
                 lifecycle_on_probe(&s->life, false, clock_monotonic_usec());
@@ -245,7 +248,7 @@ int sidecar_unix_socket(const Sidecar *s, char **ret) {
         _cleanup_(texts_done) Texts texts = { 0 };
         int r;
 
-        r = fill_in(&texts, s, false);
+        r = fill_in(&texts, s, &s->running->readiness, NULL);
         if (r < 0)
                 return r;
 
@@ -270,9 +273,9 @@ int sidecar_ask_health(const Sidecar *s,
                        probe_handler_t handler,
                        void *userdata,
                        Probe **ret) {
-        const Question question = { asks_liveness(s), deadline_usec };
+        const Question question = make_question(s, asks_liveness(s), deadline_usec);
 
-        return start_probe(s, &question, handler, userdata, ret);
+        return sidecar_ask(s, &question, handler, userdata, ret);
 }
 
 char *sidecar_doubt_answer(const Sidecar *s) {
@@ -285,8 +288,9 @@ char *sidecar_doubt_answer(const Sidecar *s) {
                 return strdup(NOBODY_LISTENS);
 
         case PORT_OWNER_STRANGER:
-                return evidence_note_holder(
-                        &evidence, probe_port(s, probe_spec(s, asks_liveness(s))), &stranger);
+                return evidence_note_holder(&evidence,
+                                            sidecar_probe_port(s, probe_spec(s, asks_liveness(s))),
+                                            &stranger);
 
         default:
                 return strdup("");

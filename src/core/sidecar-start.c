@@ -70,8 +70,11 @@ static int refuse(Launch *launch, ReasonCode code, int error, bool permanent, ch
         return -ECANCELED;
 }
 
-static int refuse_port(Launch *launch, uint16_t port) {
-        char *detail = evidence_take_holder(&launch->sidecar->evidence, port);
+/* user: a sidecar that is up with it; NULL: whoever listens there. */
+static int refuse_port(Launch *launch, uint16_t port, const Sidecar *user) {
+        Evidence *evidence = &launch->sidecar->evidence;
+        char *detail = user ? evidence_note_sidecar(evidence, port, user)
+                            : evidence_take_holder(evidence, port);
 
         /* Whoever it was has just given it back. */
         if (!detail)
@@ -87,23 +90,49 @@ static bool port_is_allowed(uint16_t port, void *userdata) {
         for (size_t i = 0; i < launch->n_ports; i++)
                 if (launch->ports[i] == port)
                         return false;
+        for (size_t i = 0; i < s->running->n_ports; i++)
+                if (s->running->ports[i].number == port)
+                        return false;
 
         return !supervisor_port_is_taken(s->supervisor, port, s);
 }
 
-/* Contract P1 to P3. former: what the last generation had there, 0: nothing. */
+/*
+ * A number of the manifest is asked for at each start that somebody asks for: where it moved to
+ * for a conflict it stays over automatic restarts (contract P3).
+ */
+static uint16_t wished_port(const Launch *launch, const PortSpec *spec, uint16_t former) {
+        bool stays = spec->reassign && former != 0 && launch->sidecar->life.n_restarts > 0;
+
+        return spec->number != 0 && !stays ? spec->number : former;
+}
+
+/* Nobody listens there, and no sidecar is about to, or was promised it. */
+static int port_is_there(Launch *launch, const PortSpec *spec, uint16_t port, const Sidecar *user) {
+        int r;
+
+        if (port == 0 || user || (port != spec->number && !port_is_allowed(port, launch)))
+                return 0;
+
+        r = port_find_listener(port, NULL);
+        return r < 0 ? r : r == 0;
+}
+
+/* Contract P1 to P4. former: what the last generation had there, 0: nothing. */
 static int choose_port(Launch *launch, const PortSpec *spec, uint16_t former, uint16_t *ret) {
-        uint16_t wish = spec->number != 0 ? spec->number : former;
-        int r = wish != 0 ? port_find_listener(wish, NULL) : 1;
+        const Sidecar *s = launch->sidecar;
+        uint16_t wish = wished_port(launch, spec, former);
+        const Sidecar *user = supervisor_find_port_user(s->supervisor, wish, s);
+        int r = port_is_there(launch, spec, wish, user);
 
         if (r < 0)
                 return r;
-        if (r == 0) {
+        if (r > 0) {
                 *ret = wish;
                 return 0;
         }
         if (spec->number != 0 && !spec->reassign)
-                return refuse_port(launch, wish);
+                return refuse_port(launch, wish, user);
 
         return port_pick_free(ret, port_is_allowed, launch);
 }

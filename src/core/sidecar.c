@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "core/goals.h"
+#include "core/modes.h"
 #include "core/records.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
@@ -199,11 +200,12 @@ static void do_spawn(Sidecar *s) {
 
 /* An ending that fails half way is no error: the next step of the ladder is stronger. */
 static void do_end_step(Sidecar *s, StepKind kind) {
-        int r;
+        int r = 0;
 
         s->probe = probe_free(s->probe);
+        sidecar_forget_stop(s);
         if (kind == STEP_SIGNAL_MAIN)
-                r = tree_signal_main(s->tree, s->running->stop_signal);
+                sidecar_ask_to_stop(s);
         else if (kind == STEP_TERM_REST)
                 r = tree_signal_all(s->tree, SIGTERM);
         else
@@ -380,6 +382,7 @@ static void on_exited(void *userdata, int code, int status) {
         output_drain(s->output);
         CRASHPOINT("exit-drained");
         s->probe = probe_free(s->probe);
+        sidecar_forget_stop(s);
         log_exit(s, code, status);
 
         s->exit_is_news = true;
@@ -462,6 +465,7 @@ Sidecar *sidecar_free(Sidecar *s) {
         sd_event_source_disable_unref(s->status_timer);
         notify_socket_free(s->notify);
         probe_free(s->probe);
+        probe_free(s->stop_request);
         tree_free(s->tree);
         output_free(s->output);
         log_file_free(s->file);
@@ -493,6 +497,8 @@ void sidecar_want_up(Sidecar *s) {
 
 void sidecar_want_down(Sidecar *s, ReasonCode on_whose_account, bool kill) {
         lifecycle_stop(&s->life, on_whose_account, kill);
+        if (on_whose_account != REASON_MODE)
+                app_note_stop_wish(s->app, sidecar_name(s));
         record_sidecar(s);
 }
 

@@ -47,6 +47,8 @@ void evidence_clear(Evidence *evidence);
 int evidence_copy(Evidence *into, const Evidence *from);
 /* Notes who has that port, and says so in a clause, a new string. */
 char *evidence_note_holder(Evidence *evidence, uint16_t port, const PortHolder *holder);
+/* ... another sidecar, "APP/NAME", whether it listens yet or not. */
+char *evidence_note_sidecar(Evidence *evidence, uint16_t port, const Sidecar *holder);
 /* ... whoever listens there; NULL: nobody does. */
 char *evidence_take_holder(Evidence *evidence, uint16_t port);
 
@@ -87,6 +89,8 @@ struct Sidecar {
         LogFile *file;
         Output *output;
         Probe *probe;
+        Probe *stop_request;  /* that it may end, without an answer so far */
+        bool stop_is_asked;   /* ... as a successor has to know */
         uint64_t probe_until; /* ... has an answer by then, or none */
         sd_event_source *timer;
         uint64_t timer_until;

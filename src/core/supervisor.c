@@ -135,10 +135,22 @@ void supervisor_collect_later(Supervisor *supervisor) {
         (void) sd_event_source_set_enabled(supervisor->collector, SD_EVENT_ONESHOT);
 }
 
-static bool sidecar_claims_port(const Sidecar *sidecar, uint16_t port) {
+static bool has_port(const Sidecar *sidecar, uint16_t port) {
         for (size_t i = 0; i < sidecar->n_ports; i++)
                 if (sidecar->ports[i] == port)
                         return true;
+
+        return false;
+}
+
+/* What is down keeps an auto port for its next start, but a number it wants is anybody's. */
+static bool is_up_with_port(const Sidecar *sidecar, uint16_t port) {
+        return !sidecar_is_gone(sidecar) && has_port(sidecar, port);
+}
+
+static bool claims_port(const Sidecar *sidecar, uint16_t port) {
+        if (has_port(sidecar, port))
+                return true;
         for (size_t i = 0; i < sidecar->spec->n_ports; i++)
                 if (sidecar->spec->ports[i].number == port)
                         return true;
@@ -146,17 +158,30 @@ static bool sidecar_claims_port(const Sidecar *sidecar, uint16_t port) {
         return false;
 }
 
-bool supervisor_port_is_taken(const Supervisor *supervisor, uint16_t port, const Sidecar *except) {
+typedef bool (*port_claim_t)(const Sidecar *sidecar, uint16_t port);
+
+static const Sidecar *find_claim(const Supervisor *supervisor,
+                                 uint16_t port,
+                                 const Sidecar *except,
+                                 port_claim_t claims) {
         for (size_t i = 0; i < supervisor->n_apps; i++) {
                 const App *app = supervisor->apps[i];
 
                 for (size_t k = 0; k < app->n_sidecars; k++)
-                        if (app->sidecars[k] != except &&
-                            sidecar_claims_port(app->sidecars[k], port))
-                                return true;
+                        if (app->sidecars[k] != except && claims(app->sidecars[k], port))
+                                return app->sidecars[k];
         }
 
-        return false;
+        return NULL;
+}
+
+bool supervisor_port_is_taken(const Supervisor *supervisor, uint16_t port, const Sidecar *except) {
+        return find_claim(supervisor, port, except, claims_port) != NULL;
+}
+
+const Sidecar *
+supervisor_find_port_user(const Supervisor *supervisor, uint16_t port, const Sidecar *except) {
+        return find_claim(supervisor, port, except, is_up_with_port);
 }
 
 static bool anything_is_left(const Supervisor *supervisor) {

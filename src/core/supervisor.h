@@ -104,6 +104,10 @@ App *supervisor_find_app(const Supervisor *supervisor, const char *id);
 /* Somebody has that port, or was promised it by a manifest; `except` does not count. */
 bool supervisor_port_is_taken(const Supervisor *supervisor, uint16_t port, const Sidecar *except);
 
+/* Who, other than `except`, is up with that port, whether it listens yet or not; or NULL. */
+const Sidecar *
+supervisor_find_port_user(const Supervisor *supervisor, uint16_t port, const Sidecar *except);
+
 /* For core: another app, without a manifest yet. */
 int supervisor_add_app(Supervisor *supervisor, const char *id, App **ret);
 

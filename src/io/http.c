@@ -212,12 +212,23 @@ static bool request_set_callbacks(HttpRequest *request) {
         return good;
 }
 
+/* A server may insist on a length, so a POST says that it is 0. */
+static bool request_set_method(CURL *easy, const LibCurl *curl, const char *method) {
+        if (!method || streq(method, "GET"))
+                return true;
+        if (!streq(method, "POST"))
+                return curl->easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK;
+
+        return curl->easy_setopt(easy, CURLOPT_POSTFIELDS, "") == CURLE_OK &&
+               curl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE, 0L) == CURLE_OK;
+}
+
 static bool request_set_target(HttpRequest *request, const HttpTarget *target, const char *url) {
         const LibCurl *curl = request->client->curl;
         CURL *easy = request->easy;
         /* Rounded up: 0 would mean no limit. */
         long timeout_ms = (long) (target->timeout_usec / USEC_PER_MSEC) + 1;
-        bool good = true;
+        bool good = request_set_method(easy, curl, target->method);
 
         good &= curl->easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK;
         if (target->family == AF_UNIX)

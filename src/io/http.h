@@ -4,8 +4,8 @@
 /*
  * HTTP
  *
- * One GET to a server on this machine, of which the status alone matters. The server is not
- * trusted: what it may cost in memory and time is bounded, and it cannot send us elsewhere.
+ * One request to a server on this machine, of whose answer the status alone matters. The server is
+ * not trusted: what it may cost in memory and time is bounded, and it cannot send us elsewhere.
  */
 
 #include <stdint.h>
@@ -28,6 +28,7 @@ typedef struct HttpTarget {
         int family; /* AF_INET: 127.0.0.1; AF_INET6: ::1; AF_UNIX: unix_path */
         uint16_t port;
         const char *unix_path;
+        const char *method;   /* "GET", "POST" or "DELETE", with nothing to send; NULL: "GET" */
         const char *path;     /* with its slash */
         char *const *headers; /* "Name: value" */
         uint64_t timeout_usec;

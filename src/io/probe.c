@@ -36,6 +36,7 @@ struct Probe {
         ProbeKind kind;
         uint16_t port;
         char *unix_path; /* or NULL */
+        const char *method;
         char **paths;
         char **headers;
         StatusRange *alive;
@@ -90,7 +91,7 @@ static void probe_drop_request(Probe *probe) {
 
 static void probe_say_not_alive(const Probe *probe, char text[static PROBE_ERROR_MAX]) {
         if (probe->round.status != 0)
-                (void) snprintf(text, PROBE_ERROR_MAX, "GET %s answered %u",
+                (void) snprintf(text, PROBE_ERROR_MAX, "%s %s answered %u", probe->method,
                                 probe->paths[probe->round.path_index], probe->round.status);
         else
                 (void) snprintf(text, PROBE_ERROR_MAX, "%s", probe->error);
@@ -131,7 +132,8 @@ static void probe_note_error(Probe *probe, int error, const char *message) {
         const char *where = probe_say_where(probe, text);
 
         if (probe->kind == PROBE_HTTP)
-                (void) snprintf(what, sizeof(what), "GET %s", probe->paths[probe->round.path]);
+                (void) snprintf(what, sizeof(what), "%s %s", probe->method,
+                                probe->paths[probe->round.path]);
         else
                 (void) snprintf(what, sizeof(what), "connecting to %s", where);
 
@@ -186,6 +188,7 @@ static int probe_ask_http(Probe *probe) {
                 .family = probe->family,
                 .port = probe->port,
                 .unix_path = probe->unix_path,
+                .method = probe->method,
                 .path = probe->paths[probe->round.path],
                 .headers = probe->headers,
                 .timeout_usec = probe->timeout_usec + HTTP_LATE_USEC,
@@ -309,6 +312,7 @@ static int probe_set_http(Probe *probe, const ProbeTarget *target) {
         for (size_t i = 0; i < target->n_alive; i++)
                 probe->alive[i] = target->alive[i];
 
+        probe->method = target->method ? target->method : "GET";
         probe->round = probe_round(strv_length(probe->paths), probe->alive, target->n_alive);
         return probe->prober->http ? 0
                                    : http_client_new(&probe->prober->http, probe->prober->event);

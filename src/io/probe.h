@@ -32,6 +32,7 @@ typedef struct ProbeTarget {
         ProbeKind kind;
         uint16_t port;
         const char *unix_path; /* filled in; instead of the port, or NULL */
+        const char *method;    /* http: a constant, as in HttpTarget; NULL: "GET" */
         char *const *paths;    /* filled in; http: asked in order as contract R2 says */
         char *const *headers;  /* filled in, "Name: value" */
         const StatusRange *alive;

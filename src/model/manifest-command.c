@@ -180,7 +180,8 @@ static bool spec_mentions(const SidecarSpec *spec, const char *name) {
         return any_mentions(spec->command, name) || any_mentions(spec->env, name) ||
                (spec->working_directory && template_mentions(spec->working_directory, name)) ||
                probe_mentions(&spec->readiness, name) ||
-               probe_mentions(&spec->liveness.probe, name);
+               probe_mentions(&spec->liveness.probe, name) ||
+               probe_mentions(&spec->stop_http, name);
 }
 
 void token_imply(SidecarSpec *spec) {

@@ -43,6 +43,18 @@ extern const Kind kind_tcp;
 extern const Kind kind_log;
 extern const Kind kind_notify;
 
+/* manifest-probe.c: a char **, "Name: template" */
+extern const Kind kind_headers;
+
+/* manifest-probe.c: that it is a path of a request, and a template. */
+int reader_check_path(Reader *reader, const Place *place);
+
+/* manifest-stop.c: a ProbeSpec, of a sidecar whose ports and readiness are read */
+extern const Kind kind_stop_http;
+
+/* Takes "http" of the "stop" of "defaults" where the sidecar has none and somebody to ask. */
+int stop_imply(Reader *reader, const Place *sidecar);
+
 /* manifest-health.c: a ProbeSpec, a LivenessSpec, and a uint64_t of microseconds */
 extern const Kind kind_readiness;
 extern const Kind kind_liveness;

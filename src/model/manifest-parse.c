@@ -33,7 +33,7 @@ static const Row stop_rows[] = {
           .offset = FIELD(stop_timeout_usec),
           .least = 50 * USEC_PER_MSEC,
           .fallback = 5 * USEC_PER_SEC },
-        { .name = "http" },
+        { .name = "http", .kind = &kind_stop_http, .offset = FIELD(stop_http) },
 };
 
 static const Table stop_table = { .rows = stop_rows, .n_rows = ELEMENTSOF(stop_rows) };
@@ -186,6 +186,8 @@ static int sidecar_read(Reader *reader, const Place *place) {
 
         reader->spec = spec;
         r = table_read(reader, place, &sidecar_table, spec);
+        if (r >= 0)
+                r = stop_imply(reader, place);
         reader->spec = NULL;
         if (r >= 0)
                 r = probe_imply(spec);

@@ -93,7 +93,7 @@ static int text_write_if(const Row *row, const void *field, json_object **ret) {
 static const Kind kind_socket = { "the path of a socket", TYPE(string), socket_read, NULL,
                                   text_write_if };
 
-static int path_read(Reader *reader, const Place *place, char ***paths) {
+int reader_check_path(Reader *reader, const Place *place) {
         const char *text;
         int r;
 
@@ -107,8 +107,14 @@ static int path_read(Reader *reader, const Place *place, char ***paths) {
         if (has_control(text, ' ' + 1))
                 return reader_fail(reader, place,
                                    "a path has no spaces or control characters: write %%20");
-        r = reader_check_template(reader, place);
-        return r < 0 ? r : strv_extend(paths, text);
+
+        return reader_check_template(reader, place);
+}
+
+static int path_read(Reader *reader, const Place *place, char ***paths) {
+        int r = reader_check_path(reader, place);
+
+        return r < 0 ? r : strv_extend(paths, place_string(place));
 }
 
 static int paths_read(Reader *reader, const Place *place, const Row *row, void *field) {
@@ -192,8 +198,8 @@ static int headers_write(const Row *row _unused_, const void *field, json_object
         return 0;
 }
 
-static const Kind kind_headers = { "an object of names and strings", TYPE(object), headers_read,
-                                   NULL, headers_write };
+const Kind kind_headers = { "an object of names and strings", TYPE(object), headers_read, NULL,
+                            headers_write };
 
 /* Three digits, the first from 1 to 5; goes behind them. */
 static int status_code_parse(const char **text, uint16_t *ret) {

@@ -168,6 +168,10 @@ static int check_template(Reader *reader, const Place *place, bool may_be_secret
         _cleanup_free_ char *message = NULL;
         int r;
 
+        /* In "defaults": what it may speak of is another's each time, and looked at then. */
+        if (!reader->spec)
+                return 0;
+
         r = template_check(place_string(place), reader->spec, may_be_secret, &message);
         return r == -EINVAL ? reader_fail(reader, place, "%s", message) : r;
 }

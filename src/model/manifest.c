@@ -53,6 +53,7 @@ SidecarSpec *sidecar_spec_unref(SidecarSpec *spec) {
         free(spec->depends_on);
         probe_spec_done(&spec->readiness);
         probe_spec_done(&spec->liveness.probe);
+        probe_spec_done(&spec->stop_http);
         strv_free(spec->command);
         strv_free(spec->env);
         strv_free(spec->unset_env);

@@ -74,6 +74,7 @@ typedef struct ProbeSpec {
         bool any_owner;       /* the listener on the port need not belong to the tree */
         char *log_pattern;    /* log: a regular expression (model/log-pattern.h) */
         LogChoice log_stream; /* log */
+        const char *method;   /* http: a constant; NULL: GET */
         char **paths;         /* http: templates, tried in order */
         char **headers;       /* http: "Name: template" */
         StatusRange *alive;   /* http: what counts as a sign of life */
@@ -144,6 +145,7 @@ struct SidecarSpec {
 
         RestartSpec restart;
         int stop_signal;
+        ProbeSpec stop_http; /* asked instead of the signal; PROBE_NONE: it is not */
         uint64_t stop_timeout_usec;
         uint64_t start_timeout_usec;
         uint64_t load_timeout_usec; /* as long as it answers that it is loading (503) */

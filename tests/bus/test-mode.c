@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Modes, and the app as one, from outside: contract M1 (but for the way back), M3 and M4, and
- * Start, Stop, Restart, Wait and Status of App.
+ * Modes, and the app as one, from outside: contract M1 (its way back is in test-mode-switch.c), M3
+ * and M4, and Start, Stop, Restart, Wait and Status of App.
  */
 
 #include <string.h>

@@ -178,6 +178,77 @@ START_TEST(p3_an_auto_port_that_was_taken_meanwhile_moves) {
 }
 END_TEST
 
+/* It comes to listen once there is the file "go". */
+#define LATE_SERVER(port)                                                                        \
+        "{'command': ['sh', '-c', 'until [ -e @DIR@/go ]; do sleep 0.02; done; exec $0 $1',"     \
+        " '@CHILDREN@/http-server', '{port}'], 'ports': {'http': " port "}, 'restart': {'delay'" \
+        ": '300ms', 'factor': 1, 'attempts': 'unlimited'}}"
+
+#define OTHER_APP "org.example.Other"
+
+static int other_call(const char *method) {
+        _cleanup_free_ char *path = app_path(OTHER_APP);
+
+        return world_call(world, path, "App", method, NULL, NULL, "a{sv}", 0);
+}
+
+/* Two apps, who know nothing of each other, with the same number; the first is not ready yet. */
+static uint16_t run_two_apps(const char *conflict) {
+        _cleanup_free_ char *other = NULL;
+        uint16_t port = world_free_port();
+
+        ck_assert_int_ge(asprintf(&other,
+                                  "{'manifestVersion': 1, 'id': '" OTHER_APP
+                                  "', 'sidecars': {'redis': " LATE_SERVER("%u") "}}",
+                                  (unsigned int) port),
+                         0);
+        world_write_manifest(world, OTHER_APP, other);
+        world_write_sidecars(world, "'web': " LATE_SERVER("{'port': %u, 'onConflict': '%s'}"),
+                             (unsigned int) port, conflict);
+        world_run(world);
+        ck_assert_int_ge(other_call("Start"), 0);
+        return port;
+}
+
+START_TEST(p4_a_port_of_a_sidecar_of_another_app_is_in_use_before_anybody_listens) {
+        _cleanup_free_ char *reason = NULL;
+        uint16_t port = run_two_apps("fail");
+        char number[16];
+
+        (void) world_start(world, "web");
+        ck_assert_str_eq(world_next(world, "web", "Starting/backoff")->reason_code, "port-in-use");
+        reason = world_get_text(world, "web", "Reason");
+        ck_assert_msg(strstr(reason, "held by " OTHER_APP "/redis"), "Reason: %s", reason);
+        (void) snprintf(number, sizeof(number), "%u", (unsigned int) port);
+        assert_fact("web", "port", number);
+        assert_fact("web", "holder", OTHER_APP "/redis");
+
+        /* Once it is given back it is there for whoever waits for it. */
+        world_write_file(world, "go", 0600, "");
+        ck_assert_int_ge(other_call("Stop"), 0);
+        world_wait_ready(world, "web");
+        ck_assert_uint_eq(world_get_port(world, "web", "http"), port);
+}
+END_TEST
+
+START_TEST(p4_with_reassign_it_moves_and_stays_there_over_automatic_restarts) {
+        uint16_t port = run_two_apps("reassign"), moved;
+
+        world_write_file(world, "go", 0600, "");
+        (void) world_start(world, "web");
+        (void) world_next(world, "web", "Running/ready");
+        moved = world_get_port(world, "web", "http");
+        ck_assert_uint_ne(moved, port);
+        ck_assert_uint_eq(world_count(world, "web", "Starting/backoff"), 0);
+
+        ck_assert_int_ge(other_call("Stop"), 0);
+        process_signal(world_open_main(world, "web"), SIGKILL);
+        (void) world_next(world, "web", "Starting/backoff");
+        (void) world_next(world, "web", "Running/ready");
+        ck_assert_uint_eq(world_get_port(world, "web", "http"), moved);
+}
+END_TEST
+
 /* Listens nowhere: whoever answers on its port is somebody else. */
 #define SLEEPER_WITH_PORT                                                                    \
         "'web': {'command': ['sleep', '1000'], 'port': 'auto', 'readiness': {'tcp': {}%s,"   \
@@ -273,6 +344,8 @@ TEST_MAIN_TIMEOUT("ports",
                   p1_a_fixed_port_that_is_held_names_the_holder_and_is_tried_again,
                   p1_with_reassign_it_moves_on,
                   p2_p4_auto_ports_are_outside_the_ephemeral_range_and_all_different,
+                  p4_a_port_of_a_sidecar_of_another_app_is_in_use_before_anybody_listens,
+                  p4_with_reassign_it_moves_and_stays_there_over_automatic_restarts,
                   p3_the_port_stays_over_automatic_restarts,
                   p3_an_auto_port_that_was_taken_meanwhile_moves,
                   r3_a_stranger_on_the_port_is_port_in_use_and_never_running,

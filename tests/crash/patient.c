@@ -149,6 +149,8 @@ static const Told *last_of(const char *name) {
         return NULL;
 }
 
+static size_t n_mode_ends;
+
 static void take_status(const Told *event) {
         const Told *former = last_of(event->name);
 
@@ -181,6 +183,7 @@ static void take_event(sd_bus_message *reply) {
         ck_assert_msg(last_seq == 0 || (uint64_t) seq == last_seq + 1,
                       "Event %" PRIi64 " follows event %" PRIu64, seq, last_seq);
         last_seq = (uint64_t) seq;
+        n_mode_ends += streq(type, "mode");
         event = (Told){
                 .seq = last_seq,
                 .generation = (uint64_t) generation,
@@ -219,6 +222,11 @@ const Told *patient_events(size_t *ret_n) {
         read_events(0);
         *ret_n = n_told;
         return told;
+}
+
+size_t patient_count_mode_ends(void) {
+        read_events(0);
+        return n_mode_ends;
 }
 
 void patient_await(const char *name, const char *state, int64_t n_restarts, int64_t above) {
@@ -286,25 +294,41 @@ static void get_app_text(const char *property, char ret[static 64]) {
         (void) snprintf(ret, 64, "%s", value);
 }
 
-void patient_set_mode(const char *mode) {
+static void await_mode(const char *mode, const char *result) {
         uint64_t deadline = clock_monotonic_usec() + WORLD_PATIENCE;
-        char result[64], present[64];
+        char present[64];
+
+        for (;;) {
+                get_app_text("ModeResult", present);
+                if (!streq(present, "switching"))
+                        break;
+                ck_assert_msg(clock_monotonic_usec() < deadline, "Still switching to %s", mode);
+                read_events(LONG_POLL_USEC);
+        }
+        ck_assert_str_eq(present, result);
+        get_app_text("Mode", present);
+        ck_assert_str_eq(present, mode);
+}
+
+void patient_set_mode(const char *mode) {
+        char present[64];
 
         do
                 get_app_text("Mode", present);
         while (!streq(present, mode) &&
                !patient_call(WORLD_APP_PATH, APP, "SetMode", NULL, "sa{sv}", mode, 0));
+        await_mode(mode, "done");
+}
 
-        for (;;) {
+void patient_set_mode_in_vain(const char *mode) {
+        char former[64], result[64];
+
+        get_app_text("Mode", former);
+        do
                 get_app_text("ModeResult", result);
-                if (!streq(result, "switching"))
-                        break;
-                ck_assert_msg(clock_monotonic_usec() < deadline, "Still switching to %s", mode);
-                read_events(LONG_POLL_USEC);
-        }
-        get_app_text("Mode", present);
-        ck_assert_str_eq(result, "done");
-        ck_assert_str_eq(present, mode);
+        while (streq(result, "done") &&
+               !patient_call(WORLD_APP_PATH, APP, "SetMode", NULL, "sa{sv}", mode, 0));
+        await_mode(former, "rolled-back");
 }
 
 static bool call_on(sd_bus *bus, sd_bus_message *call) {

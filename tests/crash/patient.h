@@ -51,8 +51,12 @@ void patient_restart(const char *name);
 void patient_start_app(void);
 void patient_reload(void);
 
-/* Waits until the switch is done. */
+/* Waits until the switch is done; or, if it is the first that is made, until it is rolled back. */
 void patient_set_mode(const char *mode);
+void patient_set_mode_in_vain(const char *mode);
+
+/* How often the end of a switch was told so far. */
+size_t patient_count_mode_ends(void);
 
 /* On a connection that is not the world's; sidecars: as client_new_hold() takes it. */
 void patient_hold(sd_bus *bus, const char *sidecars, uint64_t linger_usec);

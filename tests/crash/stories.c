@@ -80,6 +80,18 @@ static void tell_stop(void) {
         patient_await("one", "Stopped/stopped", 0, 0);
 }
 
+/* It says 404 to its stop request, so both ways are gone. */
+static void prepare_stop_http(void) {
+        world_write_sidecars(world, SERVER("web", ", 'stop': {'http': {'path': '/quit'}}"));
+}
+
+static void tell_stop_http(void) {
+        patient_start("web");
+        patient_await("web", "Running/ready", 0, 0);
+        patient_stop("web");
+        patient_await("web", "Stopped/stopped", 0, 0);
+}
+
 static void prepare_deaf(void) {
         world_write_sidecars(world, DEAF("one", "100ms"));
 }
@@ -185,6 +197,25 @@ static void tell_mode(void) {
         patient_set_mode("a");
         patient_await("one", "Running/ready", 0, 0);
         patient_await("two", "Stopped/stopped", 0, 0);
+}
+
+static void prepare_way_back(void) {
+        world_write_manifest(world, WORLD_APP,
+                             "{'manifestVersion': 1, 'id': '" WORLD_APP "', 'defaultMode': 'a',"
+                             " 'modes': {'a': {'sidecars': ['one', 'both']}, 'b': {'sidecars':"
+                             " ['two', 'both']}}, 'sidecars': {" SLEEPER("one") "," SLEEPER(
+                                     "both") ", 'two': {'command': ['@CHILDREN@/sleeper', '3'],"
+                                             " 'port': 'auto', 'restart': 'no'}}}");
+}
+
+static void tell_way_back(void) {
+        patient_start_app();
+        patient_await("one", "Running/ready", 0, 0);
+        patient_await("both", "Running/ready", 0, 0);
+        patient_set_mode_in_vain("b");
+        patient_await("one", "Running/ready", 0, 0);
+        patient_await("two", "Stopped/stopped", 0, 0);
+        ck_assert_uint_eq(patient_count_mode_ends(), 1);
 }
 
 /* Until the end of this process. */
@@ -330,11 +361,13 @@ const Story stories[] = {
         { "crash", "one", prepare_crash, tell_crash },
         { "crash-loop", "one", prepare_crash_loop, tell_crash_loop },
         { "stop", "one", prepare_stop, tell_stop },
+        { "stop-http", "web", prepare_stop_http, tell_stop_http },
         { "deaf", "one", prepare_deaf, tell_deaf },
         { "restart", "one", prepare_restart, tell_restart },
         { "app", "base,web,top", prepare_app, tell_app },
         { "hold", "one,two", prepare_hold, tell_hold },
         { "mode", "one,two,both", prepare_mode, tell_mode },
+        { "way-back", "one,two,both", prepare_way_back, tell_way_back },
         { "vain", "missing,taken", prepare_vain, tell_vain },
         { "catalog", "late,held", prepare_catalog, tell_catalog },
         { "output", "one", prepare_output, tell_output, check_output },

@@ -37,6 +37,8 @@ STRICTER = [
     r"the sidecar has no port",
     r"there is no port to probe: ",
     r"a probe goes to a port or to a socket: ",
+    r"there is no port to ask at: ",
+    r'"path" is missing: ',
     r"port \d+ is both ",
     r'"port" is short for this one: ',
     r"the id is .*, the file's name says ",

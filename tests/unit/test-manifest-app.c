@@ -190,6 +190,32 @@ START_TEST(a_server_is_a_host_and_nobodys_password) {
 }
 END_TEST
 
+START_TEST(t1_a_stop_request_goes_to_the_port_of_the_endpoint_or_to_the_socket_of_the_probe) {
+        _cleanup_(manifest_freep) Manifest *manifest = load_good("org.example.Stop");
+        const SidecarSpec *web = find_sidecar(manifest, "web");
+        const SidecarSpec *other = find_sidecar(manifest, "other");
+        const SidecarSpec *socket = find_sidecar(manifest, "socket");
+
+        ck_assert_int_eq(web->stop_http.kind, PROBE_HTTP);
+        ck_assert_str_eq(web->stop_http.method, "POST");
+        ck_assert_str_eq(web->stop_http.port_name, "http");
+        assert_strv(web->stop_http.paths, (const char *const[]){ "/quit/{name}", NULL });
+        assert_strv(web->stop_http.headers,
+                    (const char *const[]){ "Authorization: Bearer {token}", NULL });
+        ck_assert_uint_eq(web->stop_http.timeout_usec, 2 * USEC_PER_SEC);
+        ck_assert_uint_eq(web->stop_timeout_usec, 3 * USEC_PER_SEC);
+        ck_assert(web->token);
+
+        ck_assert_str_eq(other->stop_http.method, "DELETE");
+        ck_assert_ptr_null(other->stop_http.headers);
+        ck_assert(!other->token);
+        ck_assert_str_eq(socket->stop_http.unix_socket, "{runtimeDir}/s");
+        ck_assert_ptr_null(socket->stop_http.port_name);
+        /* Of the defaults it takes what it can, and there is nobody to ask. */
+        ck_assert_int_eq(find_sidecar(manifest, "silent")->stop_http.kind, PROBE_NONE);
+}
+END_TEST
+
 TEST_MAIN("manifest-app",
           NULL,
           NULL,
@@ -200,4 +226,5 @@ TEST_MAIN("manifest-app",
           dependencies_are_sorted_and_keep_their_condition,
           health_checks_are_what_is_written_or_the_defaults_of_the_schema,
           the_effective_text_tells_dependencies_and_health_apart,
-          a_server_is_a_host_and_nobodys_password)
+          a_server_is_a_host_and_nobodys_password,
+          t1_a_stop_request_goes_to_the_port_of_the_endpoint_or_to_the_socket_of_the_probe)
