@@ -20,21 +20,24 @@ static int append_string(sd_bus_message *reply, const char *value) {
 }
 
 static const char *manifest_path(const App *app) {
+        if (app->is_transient)
+                return "";
         if (app->manifest_path)
                 return app->manifest_path;
 
         return app->manifest ? app->manifest->source->path : NULL;
 }
 
-/* Which file it is of, where that is not the manifest. */
+/* Of the file, which is not in force while a hold's manifest is; and which it is, if a drop-in. */
 static int append_load_error(sd_bus_message *reply, const App *app) {
         const ManifestError *error = &app->error;
         _cleanup_free_ char *text = NULL;
         const char *path = manifest_path(app);
 
-        if (!error->message || !path || streq(error->path, path))
-                return sd_bus_message_append(reply, "(ss)", error->pointer ? error->pointer : "",
-                                             error->message ? error->message : "");
+        if (!error->message || app->is_transient)
+                return sd_bus_message_append(reply, "(ss)", "", "");
+        if (!path || streq(error->path, path))
+                return sd_bus_message_append(reply, "(ss)", error->pointer, error->message);
         if (asprintf(&text, "%s (%s:%u)", error->message, error->path, error->line) < 0)
                 return -ENOMEM;
 
@@ -74,8 +77,7 @@ DEFINE_GETTER(get_mode_result,
               append_string(reply, mode_result_to_string(app->mode_result)));
 DEFINE_GETTER(get_server_url, App, app, append_string(reply, app_server_url(app)));
 
-/* A manifest can come with a hold in a later release. */
-DEFINE_GETTER(get_transient, App, app, sd_bus_message_append(reply, "b", 0));
+DEFINE_GETTER(get_transient, App, app, sd_bus_message_append(reply, "b", app->is_transient));
 DEFINE_GETTER(get_drop_ins, App, app, append_drop_ins(reply, app));
 
 static int append_sidecars(sd_bus_message *reply, const App *app) {
@@ -171,9 +173,9 @@ void app_object_flush(AppObject *object) {
                                                       "Status", NULL);
         if (path && object->is_changed)
                 (void) sd_bus_emit_properties_changed(object->server->bus, path, INTERFACE_APP,
-                                                      "ManifestPath", "DropInPaths", "LoadState",
-                                                      "LoadError", "Sidecars", "Mode", "Modes",
-                                                      "ModeResult", "ServerUrl", NULL);
+                                                      "Transient", "ManifestPath", "DropInPaths",
+                                                      "LoadState", "LoadError", "Sidecars", "Mode",
+                                                      "Modes", "ModeResult", "ServerUrl", NULL);
 
         object->told_status = status;
         object->is_changed = false;

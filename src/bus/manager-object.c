@@ -15,6 +15,7 @@
 #include "bus/server.h"
 #include "bus/vtable.h"
 #include "config.h"
+#include "util/journal.h"
 #include "util/strv.h"
 
 #define API_LEVEL 1
@@ -175,6 +176,8 @@ static int append_features(sd_bus_message *reply, const Server *server) {
                 r = sd_bus_message_append(reply, "s", "cgroup-kill");
         if (r >= 0)
                 r = sd_bus_message_append(reply, "s", "keeper");
+        if (r >= 0 && journal_is_there())
+                r = sd_bus_message_append(reply, "s", "journal");
         if (r >= 0 && server->supervisor->is_safe_mode)
                 r = sd_bus_message_append(reply, "s", "safe-mode");
 

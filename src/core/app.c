@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/app.h"
+#include "core/catalog.h"
 #include "core/goals.h"
 #include "core/modes.h"
 #include "core/records.h"
@@ -43,6 +44,7 @@ App *app_free(App *app) {
                 sidecar_free(app->sidecars[i]);
         free(app->sidecars);
         manifest_free(app->manifest);
+        manifest_free(app->installed);
         manifest_error_done(&app->error);
         free(app->mode);
         free(app->server_url);
@@ -145,8 +147,14 @@ static void note(const App *app, EventType type, const char *text) {
         (void) supervisor_add_event(app->supervisor, &event);
 }
 
-void app_note_added(App *app) {
-        note(app, EVENT_APP_ADDED, NULL);
+/* Of the file, be it in force or under the manifest of a hold. */
+static const char *file_state(const App *app) {
+        if (app->is_missing)
+                return "not-found";
+        if (app->is_masked)
+                return "masked";
+
+        return app->error.message ? "bad-manifest" : "loaded";
 }
 
 static char *describe(const App *app) {
@@ -154,9 +162,9 @@ static char *describe(const App *app) {
         char *text;
 
         if (!error->message)
-                return strdup(app_load_state(app));
+                return strdup(file_state(app));
 
-        return asprintf(&text, "%s: %s:%u: %s: %s", app_load_state(app), error->path, error->line,
+        return asprintf(&text, "%s: %s:%u: %s: %s", file_state(app), error->path, error->line,
                         error->pointer, error->message) < 0
                        ? NULL
                        : text;
@@ -196,6 +204,13 @@ static void retry_dependents(const App *app) {
         }
 }
 
+void app_follow(App *app) {
+        app_settle(app);
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                sidecar_converge(app->sidecars[i]);
+        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+}
+
 /*
  * Ends what records_begin() began: what has changed and who is tried again for it is one. A
  * successor that finds the one finds the other, and looks for no difference that is not there.
@@ -208,27 +223,40 @@ static void do_changed(App *app) {
         records_commit(records);
         (void) records_flush(records);
         CRASHPOINT("manifest-recorded");
-
-        app_settle(app);
-        for (size_t i = 0; i < app->n_sidecars; i++)
-                sidecar_converge(app->sidecars[i]);
-        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+        app_follow(app);
 }
 
-int app_take_manifest(App *app, Manifest *manifest) {
+static int put_in_force(App *app, Manifest *manifest) {
         int r;
 
-        records_begin(app->supervisor->records);
         manifest_free(app->manifest);
         app->manifest = manifest;
         r = app_choose_mode(app);
+        record_app(app);
+        return r < 0 ? r : follow_manifest(app, manifest);
+}
+
+static int put_installed(App *app, Manifest *manifest) {
+        if (!app->is_transient)
+                return put_in_force(app, manifest);
+
+        manifest_free(app->installed);
+        app->installed = manifest;
+        record_app(app);
+        return 0;
+}
+
+int app_take_manifest(App *app, Manifest *manifest) {
+        /* What was installed under the manifest of a hold no successor knows. */
+        bool is_news = app->is_transient ? app->installed != NULL : app->manifest != NULL;
+        int r;
+
+        records_begin(app->supervisor->records);
         app->is_missing = false;
         app->is_masked = false;
         manifest_error_done(&app->error);
-        tell_manifest(app, true);
-        record_app(app);
-        if (r >= 0)
-                r = follow_manifest(app, manifest);
+        tell_manifest(app, is_news);
+        r = put_installed(app, manifest);
         do_changed(app);
         return r;
 }
@@ -248,6 +276,11 @@ int app_refuse_manifest(App *app, ManifestError *error) {
         return r;
 }
 
+static void mark_all_gone(const App *app) {
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                app->sidecars[i]->spec_is_gone = true;
+}
+
 void app_lose_manifest(App *app, bool is_masked) {
         if (is_masked ? app->is_masked : app->is_missing)
                 return;
@@ -255,13 +288,16 @@ void app_lose_manifest(App *app, bool is_masked) {
         records_begin(app->supervisor->records);
         app->is_missing = !is_masked;
         app->is_masked = is_masked;
-        if (is_masked)
-                app->manifest = manifest_free(app->manifest);
         manifest_error_done(&app->error);
+        if (app->is_transient)
+                app->installed = manifest_free(app->installed);
+        else {
+                if (is_masked)
+                        app->manifest = manifest_free(app->manifest);
+                mark_all_gone(app);
+        }
         tell_manifest(app, false);
         record_app(app);
-        for (size_t i = 0; i < app->n_sidecars; i++)
-                app->sidecars[i]->spec_is_gone = true;
         do_changed(app);
 }
 
@@ -275,6 +311,70 @@ void app_check_programs(App *app) {
                 do_changed(app);
         else
                 records_commit(app->supervisor->records);
+}
+
+static bool is_wanted_up(const Sidecar *sidecar) {
+        return sidecar->life.goal == GOAL_UP || !sidecar_is_gone(sidecar);
+}
+
+static bool has_text_in_force(const App *app, const Manifest *manifest) {
+        const ManifestSource *former = app->manifest ? app->manifest->source : NULL;
+
+        return former && former->n_bytes == manifest->source->n_bytes &&
+               memcmp(former->text, manifest->source->text, former->n_bytes) == 0;
+}
+
+bool app_can_be_covered(const App *app, const Manifest *manifest) {
+        if (has_text_in_force(app, manifest))
+                return true;
+
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                if (is_wanted_up(app->sidecars[i]))
+                        return false;
+
+        return true;
+}
+
+int app_cover(App *app, Manifest *manifest) {
+        int r;
+
+        /* Another window of the same app. */
+        if (app->is_transient && has_text_in_force(app, manifest) &&
+            streq(app->manifest->source->path, manifest->source->path)) {
+                manifest_free(manifest);
+                return 0;
+        }
+
+        /* Of a file that has gone nothing is to come back. */
+        if (!app->is_transient && !app->is_missing)
+                app->installed = TAKE_PTR(app->manifest);
+        app->is_transient = true;
+        r = put_in_force(app, manifest);
+        retry_dependents(app);
+        catalog_note_program(app->supervisor->catalog);
+        return r;
+}
+
+void app_uncover(App *app) {
+        int r;
+
+        if (!app->is_transient)
+                return;
+
+        app->is_transient = false;
+        if (!app->installed) {
+                app->manifest = manifest_free(app->manifest);
+                app->is_missing = !app->is_masked && !app->error.message;
+                mark_all_gone(app);
+                record_app(app);
+                return;
+        }
+
+        r = put_in_force(app, TAKE_PTR(app->installed));
+        if (r < 0)
+                (void) log_error_errno(r, "%s: not all of what is installed is in force", app->id);
+        retry_dependents(app);
+        catalog_note_program(app->supervisor->catalog);
 }
 
 static bool is_collectable(const Sidecar *sidecar) {
@@ -305,6 +405,8 @@ void app_collect(App *app) {
 char *app_explain_problem(const App *app) {
         char *text = NULL;
 
+        if (app->is_missing)
+                return strdup("its manifest has gone");
         if (!app->error.message)
                 return strdup("its manifest is masked by a link to /dev/null: remove the link");
 
@@ -312,16 +414,7 @@ char *app_explain_problem(const App *app) {
 }
 
 const char *app_load_state(const App *app) {
-        if (app->is_missing)
-                return "not-found";
-        if (app->is_masked)
-                return "masked";
-
-        return app->error.message ? "bad-manifest" : "loaded";
-}
-
-static bool is_wanted_up(const Sidecar *sidecar) {
-        return sidecar->life.goal == GOAL_UP || !sidecar_is_gone(sidecar);
+        return app->is_transient ? "loaded" : file_state(app);
 }
 
 Status app_status(const App *app) {

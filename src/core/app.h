@@ -15,7 +15,9 @@ struct App {
         Supervisor *supervisor;
         void *userdata; /* of the observer */
         char *id;
-        Manifest *manifest;  /* the last good one; NULL: there was none yet */
+        Manifest *manifest;  /* in force, the last good one; NULL: there was none yet */
+        Manifest *installed; /* what is the last good one while a hold's is in force; or NULL */
+        bool is_transient;   /* a hold has brought the one in force */
         char *manifest_path; /* the file that counts, good or not; NULL: not looked for yet */
         ManifestError error; /* why the file is not in force; error.message NULL: it is */
         bool is_missing;     /* the file has gone */
@@ -51,6 +53,18 @@ Sidecar *app_find(const App *app, const char *name);
  */
 int app_take_manifest(App *app, Manifest *manifest);
 
+/*
+ * Puts the manifest of a hold in force, over what is installed, for as long as somebody holds.
+ * Where something is up only the one in force already will do, from another folder perhaps.
+ * app_cover() takes it over, also on failure; app_uncover() puts in force what is installed. Both
+ * belong into a batch of records, and app_follow() behind it.
+ */
+bool app_can_be_covered(const App *app, const Manifest *manifest);
+int app_cover(App *app, Manifest *manifest);
+void app_uncover(App *app);
+/* What has been put in force is written down: all act by it. */
+void app_follow(App *app);
+
 /* For an adoption (core/adoption.c): a sidecar as an earlier brain left it, or a new one. */
 int app_adopt_sidecar(App *app,
                       const SidecarRecord *record,
@@ -63,9 +77,6 @@ int app_refuse_manifest(App *app, ManifestError *error);
 
 /* The file has gone, or is masked: what is up stays until it is down. */
 void app_lose_manifest(App *app, bool is_masked);
-
-/* It has just appeared: an event. */
-void app_note_added(App *app);
 
 /*
  * Looks whether what is up would be started from other programs by now, and tries again what had

@@ -106,22 +106,9 @@ bool catalog_has_folder(const char *folder) {
 
 /* What a file may be the same as; NULL where it has to be read in any case. */
 static const Manifest *manifest_in_force(const App *app) {
-        return app->is_missing || app->is_masked || app->error.message ? NULL : app->manifest;
-}
+        const Manifest *installed = app->is_transient ? app->installed : app->manifest;
 
-static int reach_app(Supervisor *supervisor, const char *id, App **ret) {
-        App *app = supervisor_find_app(supervisor, id);
-        int r;
-
-        if (!app) {
-                r = supervisor_add_app(supervisor, id, &app);
-                if (r < 0)
-                        return r;
-                app_note_added(app);
-        }
-
-        *ret = app;
-        return 0;
+        return app->is_missing || app->is_masked || app->error.message ? NULL : installed;
 }
 
 static int load_one(Supervisor *supervisor, const char *id, const char *path) {
@@ -140,8 +127,10 @@ static int load_one(Supervisor *supervisor, const char *id, const char *path) {
         if (r == -ENOENT || r > 0)
                 return 0;
 
+        /* That it is new and what it is are one. */
+        records_begin(supervisor->records);
         if (r >= 0 || r == -EBADMSG)
-                r = reach_app(supervisor, id, &app);
+                r = app ? 0 : supervisor_add_new_app(supervisor, id, &app);
         if (r >= 0)
                 r = free_and_strdup(&app->manifest_path, path);
         if (r >= 0 && is_masked)
@@ -149,6 +138,7 @@ static int load_one(Supervisor *supervisor, const char *id, const char *path) {
         else if (r >= 0)
                 r = manifest ? app_take_manifest(app, TAKE_PTR(manifest))
                              : app_refuse_manifest(app, &error);
+        records_commit(supervisor->records);
 
         return r < 0 ? log_error_errno(r, "%s cannot be put in force", path) : 0;
 }
@@ -297,16 +287,6 @@ static int list_paths(const Supervisor *supervisor, Paths *paths) {
                 make_unique(paths);
 
         return r;
-}
-
-static bool strv_equal(char *const *a, char *const *b) {
-        if (!a || !b)
-                return a == b;
-        for (; *a && *b; a++, b++)
-                if (!streq(*a, *b))
-                        return false;
-
-        return *a == *b;
 }
 
 /* Positive: there are others than before. */

@@ -10,47 +10,11 @@
 
 #include <string.h>
 
+#include "core/program-search.h"
 #include "core/records.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
-#include "io/program-file.h"
-#include "model/program.h"
 #include "util/strv.h"
-
-void program_search_done(ProgramSearch *search) {
-        strv_free(search->candidates);
-        free(search->path);
-        free(search->fault);
-}
-
-int program_search(ProgramSearch *search, const SidecarSpec *spec, const char *word) {
-        int r;
-
-        r = program_candidates(&search->candidates, spec, word, getenv("PATH"));
-        if (r < 0)
-                return r;
-
-        STRV_FOREACH (path, search->candidates) {
-                _cleanup_free_ char *advice = NULL;
-                /* Before it is looked into: what changes meanwhile is another one. */
-                ProgramIdentity identity = program_identify(*path);
-
-                if (identity.mode == 0)
-                        continue;
-                r = program_file_check(*path, &advice);
-                if (r == -ENOMEM)
-                        return r;
-                if (r < 0 && search->error != 0)
-                        continue;
-                search->identity = identity;
-                if (r >= 0)
-                        return free_and_strdup(&search->path, *path);
-                search->error = -r;
-                search->fault = TAKE_PTR(advice);
-        }
-
-        return 0;
-}
 
 static bool has_failed(const Sidecar *s) {
         return s->life.failed || s->life.backoff;
@@ -89,7 +53,8 @@ void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
 void sidecar_note_program(Sidecar *s) {
         _cleanup_(program_search_done) ProgramSearch search = { 0 };
 
-        if (s->program_word && program_search(&search, s->spec, s->program_word) >= 0)
+        if (s->program_word &&
+            program_search(&search, s->supervisor, s->spec, s->program_word) >= 0)
                 s->identity = search.identity;
 }
 
@@ -104,7 +69,7 @@ bool sidecar_check_program(Sidecar *s) {
         bool was_other = s->program_is_other;
 
         if (!s->program_word || s->life.goal != GOAL_UP ||
-            program_search(&search, s->spec, s->program_word) < 0)
+            program_search(&search, s->supervisor, s->spec, s->program_word) < 0)
                 return false;
 
         if (has_failed(s)) {
@@ -130,7 +95,7 @@ int sidecar_list_programs(const Sidecar *s, char ***ret) {
                 return 0;
         }
 
-        r = program_candidates(&candidates, s->spec, s->program_word, getenv("PATH"));
+        r = program_list_places(&candidates, s->supervisor, s->spec, s->program_word);
         if (r < 0)
                 return r;
 

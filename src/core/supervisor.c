@@ -46,6 +46,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         records_free(supervisor->records);
         events_free(supervisor->events);
         free(supervisor->bus_id);
+        strv_free(supervisor->environment);
         free(supervisor->folder);
         free(supervisor->runtime_dir);
         free(supervisor->state_dir);
@@ -101,6 +102,18 @@ int supervisor_add_app(Supervisor *supervisor, const char *id, App **ret) {
         return 0;
 }
 
+int supervisor_add_new_app(Supervisor *supervisor, const char *id, App **ret) {
+        Event event = { .type = EVENT_APP_ADDED, .app = (char *) id };
+        int r = supervisor_add_app(supervisor, id, ret);
+
+        if (r < 0)
+                return r;
+
+        (*ret)->is_missing = true; /* until its file is read */
+        (void) supervisor_add_event(supervisor, &event);
+        return 0;
+}
+
 static void remove_app(Supervisor *supervisor, size_t index) {
         App *app = supervisor->apps[index];
         Event event = { .type = EVENT_APP_REMOVED, .app = app->id };
@@ -121,7 +134,8 @@ void supervisor_collect(Supervisor *supervisor) {
                 App *app = supervisor->apps[i];
 
                 app_collect(app);
-                if (app->is_missing && app->n_sidecars == 0 && !app_is_held(app))
+                if (app->is_missing && !app->is_transient && app->n_sidecars == 0 &&
+                    !app_is_held(app))
                         remove_app(supervisor, i);
         }
 }
@@ -131,7 +145,7 @@ static int on_collect(sd_event_source *source _unused_, void *userdata) {
         return 0;
 }
 
-void supervisor_collect_later(Supervisor *supervisor) {
+void supervisor_collect_soon(Supervisor *supervisor) {
         (void) sd_event_source_set_enabled(supervisor->collector, SD_EVENT_ONESHOT);
 }
 
@@ -196,7 +210,7 @@ static bool anything_is_left(const Supervisor *supervisor) {
 void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar) {
         /* Not at once: whoever calls still uses the sidecar. */
         if (sidecar->spec_is_gone)
-                supervisor_collect_later(supervisor);
+                supervisor_collect_soon(supervisor);
 
         if (supervisor->shutting_down && !anything_is_left(supervisor))
                 (void) sd_event_exit(supervisor->event, 0);

@@ -13,9 +13,9 @@
 #include "ctl/client.h"
 #include "ctl/json-writer.h"
 #include "ctl/listing.h"
-#include "ctl/text.h"
 #include "ctl/verbs.h"
 #include "util/strv.h"
+#include "util/visible.h"
 
 /* The manifest first. None is an empty vector or NULL. */
 static int list_files(char ***ret, sd_bus *bus, const Target *app) {
@@ -76,7 +76,7 @@ static int print_file(const Screen *screen, const char *path, char *text) {
 
                 if (end)
                         *end = '\0';
-                visible = screen->is_terminal ? text_make_visible(line) : strdup(line);
+                visible = screen->is_terminal ? visible_make(line) : strdup(line);
                 if (!visible)
                         return -ENOMEM;
                 (void) puts(visible);

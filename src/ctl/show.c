@@ -12,8 +12,8 @@
 #include "ctl/client.h"
 #include "ctl/json-message.h"
 #include "ctl/listing.h"
-#include "ctl/text.h"
 #include "ctl/verbs.h"
+#include "util/visible.h"
 
 /* Control characters would make more lines of it, or drive a terminal. */
 static int print_text(sd_bus_message *reply) {
@@ -24,7 +24,7 @@ static int print_text(sd_bus_message *reply) {
         r = sd_bus_message_read_basic(reply, 's', &text);
         if (r < 0)
                 return r;
-        visible = text_make_visible(text);
+        visible = visible_make(text);
         if (!visible)
                 return -ENOMEM;
 

@@ -31,6 +31,7 @@ typedef struct SpawnSpec {
         int kept_stdout_fd; /* their reading ends, which the keeper keeps for the next brain */
         int kept_stderr_fd;
         int kept_notify_fd; /* where it says how it is, kept likewise; -1: nowhere */
+        int kept_stdin_fd;  /* where its stdin is fed, kept likewise; -1: nowhere */
 } SpawnSpec;
 
 /*
@@ -89,6 +90,7 @@ typedef struct TreeKept {
         int stderr_fd;
         int memory_fd;
         int notify_fd;
+        int stdin_fd;
 } TreeKept;
 void tree_take_kept(Tree *tree, TreeKept *ret);
 
@@ -105,6 +107,9 @@ uint32_t tree_slot(const Tree *tree);
 
 /* The memory of its output, which the keeper keeps from now on; borrowed. */
 int tree_keep_memory(Tree *tree, int memory_fd);
+
+/* The keeper does not keep this generation's stdin open any more. */
+void tree_drop_stdin(Tree *tree);
 
 /*
  * Of an empty tree; gives the slot and the cgroup back. Or when the daemon ends: what is in there
