@@ -121,8 +121,12 @@ int method_app_stop(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
         return sd_bus_reply_method_return(message, NULL);
 }
 
+/* There is nothing newer than what is up where its manifest has gone. */
 static bool is_to_restart(const Sidecar *sidecar, bool only_stale) {
-        return sidecar->life.goal == GOAL_UP && (!only_stale || sidecar_needs_restart(sidecar));
+        if (only_stale && (sidecar->spec_is_gone || !sidecar_needs_restart(sidecar)))
+                return false;
+
+        return sidecar->life.goal == GOAL_UP;
 }
 
 int method_app_restart(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {

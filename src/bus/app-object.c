@@ -6,11 +6,14 @@
  * The properties of an app; its methods are in app-methods.c.
  */
 
+#include <stdio.h>
+
 #include "bus/app-methods.h"
 #include "bus/app-object.h"
 #include "bus/path.h"
 #include "bus/vtable.h"
 #include "core/modes.h"
+#include "util/strv.h"
 
 static int append_string(sd_bus_message *reply, const char *value) {
         return sd_bus_message_append_basic(reply, 's', value ? value : "");
@@ -19,17 +22,31 @@ static int append_string(sd_bus_message *reply, const char *value) {
 static const char *manifest_path(const App *app) {
         if (app->is_transient)
                 return "";
+        if (app->manifest_path)
+                return app->manifest_path;
 
-        return app->manifest ? app->manifest->source->path : app->error.path;
+        return app->manifest ? app->manifest->source->path : NULL;
 }
 
-/* Of the file, which is not in force while a hold's manifest is. */
+/* Of the file, which is not in force while a hold's manifest is; and which it is, if a drop-in. */
 static int append_load_error(sd_bus_message *reply, const App *app) {
         const ManifestError *error = &app->error;
-        bool counts = error->message && !app->is_transient;
+        _cleanup_free_ char *text = NULL;
+        const char *path = manifest_path(app);
 
-        return sd_bus_message_append(reply, "(ss)", counts ? error->pointer : "",
-                                     counts ? error->message : "");
+        if (!error->message || app->is_transient)
+                return sd_bus_message_append(reply, "(ss)", "", "");
+        if (!path || streq(error->path, path))
+                return sd_bus_message_append(reply, "(ss)", error->pointer, error->message);
+        if (asprintf(&text, "%s (%s:%u)", error->message, error->path, error->line) < 0)
+                return -ENOMEM;
+
+        return sd_bus_message_append(reply, "(ss)", error->pointer, text);
+}
+
+static int append_drop_ins(sd_bus_message *reply, const App *app) {
+        return sd_bus_message_append_strv(reply,
+                                          app->manifest ? app->manifest->source->drop_ins : NULL);
 }
 
 static int append_modes(sd_bus_message *reply, const App *app) {
@@ -61,9 +78,7 @@ DEFINE_GETTER(get_mode_result,
 DEFINE_GETTER(get_server_url, App, app, append_string(reply, app_server_url(app)));
 
 DEFINE_GETTER(get_transient, App, app, sd_bus_message_append(reply, "b", app->is_transient));
-
-/* Drop-ins come in a later release. */
-DEFINE_GETTER(get_drop_ins, App, app, sd_bus_message_append(reply, "as", 0));
+DEFINE_GETTER(get_drop_ins, App, app, append_drop_ins(reply, app));
 
 static int append_sidecars(sd_bus_message *reply, const App *app) {
         int r;
@@ -158,9 +173,9 @@ void app_object_flush(AppObject *object) {
                                                       "Status", NULL);
         if (path && object->is_changed)
                 (void) sd_bus_emit_properties_changed(object->server->bus, path, INTERFACE_APP,
-                                                      "Transient", "ManifestPath", "LoadState",
-                                                      "LoadError", "Sidecars", "Mode", "Modes",
-                                                      "ModeResult", "ServerUrl", NULL);
+                                                      "Transient", "ManifestPath", "DropInPaths",
+                                                      "LoadState", "LoadError", "Sidecars", "Mode",
+                                                      "Modes", "ModeResult", "ServerUrl", NULL);
 
         object->told_status = status;
         object->is_changed = false;

@@ -54,7 +54,7 @@ static int open_ledger(Adoption *adoption, LedgerFile **ret) {
         return ledger_file_open(ret, fd, past_take, &adoption->past);
 }
 
-static Manifest *parse(const Adoption *adoption, const ManifestRecord *record) {
+static Manifest *parse(const Adoption *adoption, ManifestRecord *record) {
         ManifestError error = { 0 };
         Manifest *manifest = NULL;
         int r;
@@ -67,6 +67,7 @@ static Manifest *parse(const Adoption *adoption, const ManifestRecord *record) {
                 return NULL;
         }
 
+        manifest->source->drop_ins = TAKE_PTR(record->drop_ins);
         records_know_manifest(adoption->supervisor->records, manifest->source, record->number);
         return manifest;
 }
@@ -77,7 +78,7 @@ static ssize_t find_manifest(const Adoption *adoption, uint64_t number) {
         ssize_t i = record ? record - adoption->past.manifests : -ENOENT;
 
         if (i >= 0 && !adoption->manifests[i])
-                adoption->manifests[i] = parse(adoption, record);
+                adoption->manifests[i] = parse(adoption, &adoption->past.manifests[i]);
 
         return i >= 0 && adoption->manifests[i] ? i : -ENOENT;
 }
@@ -107,11 +108,14 @@ static int take_app(const Adoption *adoption, AppRecord *record) {
                 (unsigned) record->mode_result < _MODE_RESULT_MAX ? record->mode_result : MODE_DONE;
         app->mode_starts = TAKE_PTR(record->mode_starts);
         app->server_url = TAKE_PTR(record->server_url);
+        app->told = TAKE_PTR(record->told);
         app->tried_mode = TAKE_PTR(record->tried_mode);
         app->former_up = TAKE_PTR(record->former_up);
         app->former_server_url = TAKE_PTR(record->former_server_url);
         app->mode_reason = TAKE_PTR(record->mode_reason);
         app->is_transient = record->is_transient && app->manifest;
+        /* Of a file that never was there is nothing to tell. */
+        app->is_missing = app->is_transient && !app->told;
         return 0;
 }
 

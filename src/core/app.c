@@ -11,9 +11,12 @@
 #include <string.h>
 
 #include "core/app.h"
+#include "core/catalog.h"
+#include "core/goals.h"
 #include "core/modes.h"
 #include "core/records.h"
 #include "core/supervisor.h"
+#include "util/crashpoint.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -45,6 +48,8 @@ App *app_free(App *app) {
         manifest_error_done(&app->error);
         free(app->mode);
         free(app->server_url);
+        free(app->told);
+        free(app->manifest_path);
         free(app->former_mode);
         free(app->former_server_url);
         strv_free(app->former_up);
@@ -136,8 +141,89 @@ static int follow_manifest(App *app, const Manifest *manifest) {
         return 0;
 }
 
-static void tell_changed(App *app) {
+static void note(const App *app, EventType type, const char *text) {
+        Event event = { .type = type, .app = app->id, .text = (char *) text };
+
+        (void) supervisor_add_event(app->supervisor, &event);
+}
+
+/* Of the file, be it in force or under the manifest of a hold. */
+static const char *file_state(const App *app) {
+        if (app->is_missing)
+                return "not-found";
+        if (app->is_masked)
+                return "masked";
+
+        return app->error.message ? "bad-manifest" : "loaded";
+}
+
+static char *describe(const App *app) {
+        const ManifestError *error = &app->error;
+        char *text;
+
+        if (!error->message)
+                return strdup(file_state(app));
+
+        return asprintf(&text, "%s: %s:%u: %s: %s", file_state(app), error->path, error->line,
+                        error->pointer, error->message) < 0
+                       ? NULL
+                       : text;
+}
+
+/* Once, not at each look: another brain has told it, too. That the first one is good is no news. */
+static void tell_manifest(App *app, bool is_news) {
+        char *text = describe(app);
+
+        is_news =
+                (is_news && app->told) || (text && !streq(text, app->told ? app->told : "loaded"));
+        if (is_news) {
+                note(app, EVENT_MANIFEST, text);
+                if (app->error.message)
+                        log_warning("%s", text);
+        }
+        free(app->told);
+        app->told = text;
+}
+
+/* Who has failed for want of another that is tried again is tried again, too. */
+static void retry_dependents(const App *app) {
+        bool again = true;
+
+        while (again) {
+                again = false;
+                for (size_t i = 0; i < app->n_sidecars; i++) {
+                        Sidecar *s = app->sidecars[i];
+                        const Sidecar *other = s->waits_for ? app_find(app, s->waits_for) : NULL;
+
+                        if (!s->life.failed || !other || other->life.failed ||
+                            lifecycle_reason_code(&s->life) != REASON_DEPENDENCY)
+                                continue;
+                        sidecar_retry(s);
+                        again = true;
+                }
+        }
+}
+
+void app_follow(App *app) {
+        app_settle(app);
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                sidecar_converge(app->sidecars[i]);
         app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+}
+
+/*
+ * Ends what records_begin() began: what has changed and who is tried again for it is one. A
+ * successor that finds the one finds the other, and looks for no difference that is not there.
+ */
+static void do_changed(App *app) {
+        Records *records = app->supervisor->records;
+
+        retry_dependents(app);
+        CRASHPOINT("manifest-decided");
+        records_commit(records);
+        (void) records_flush(records);
+        CRASHPOINT("manifest-recorded");
+        app_follow(app);
 }
 
 static int put_in_force(App *app, Manifest *manifest) {
@@ -156,16 +242,37 @@ static int put_installed(App *app, Manifest *manifest) {
 
         manifest_free(app->installed);
         app->installed = manifest;
+        record_app(app);
         return 0;
 }
 
 int app_take_manifest(App *app, Manifest *manifest) {
-        int r = put_installed(app, manifest);
+        /* What was installed under the manifest of a hold no successor knows. */
+        bool is_news = app->is_transient ? app->installed != NULL : app->manifest != NULL;
+        int r;
 
+        records_begin(app->supervisor->records);
         app->is_missing = false;
         app->is_masked = false;
         manifest_error_done(&app->error);
-        tell_changed(app);
+        tell_manifest(app, is_news);
+        r = put_installed(app, manifest);
+        do_changed(app);
+        return r;
+}
+
+int app_refuse_manifest(App *app, ManifestError *error) {
+        int r;
+
+        records_begin(app->supervisor->records);
+        app->is_missing = false;
+        app->is_masked = false;
+        manifest_error_done(&app->error);
+        app->error = TAKE(*error, (ManifestError){ 0 });
+        tell_manifest(app, false);
+        record_app(app);
+        r = app->manifest ? follow_manifest(app, app->manifest) : 0;
+        do_changed(app);
         return r;
 }
 
@@ -175,6 +282,10 @@ static void mark_all_gone(const App *app) {
 }
 
 void app_lose_manifest(App *app, bool is_masked) {
+        if (is_masked ? app->is_masked : app->is_missing)
+                return;
+
+        records_begin(app->supervisor->records);
         app->is_missing = !is_masked;
         app->is_masked = is_masked;
         manifest_error_done(&app->error);
@@ -185,7 +296,21 @@ void app_lose_manifest(App *app, bool is_masked) {
                         app->manifest = manifest_free(app->manifest);
                 mark_all_gone(app);
         }
-        tell_changed(app);
+        tell_manifest(app, false);
+        record_app(app);
+        do_changed(app);
+}
+
+void app_check_programs(App *app) {
+        bool retried = false;
+
+        records_begin(app->supervisor->records);
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                retried = sidecar_check_program(app->sidecars[i]) || retried;
+        if (retried)
+                do_changed(app);
+        else
+                records_commit(app->supervisor->records);
 }
 
 static bool is_wanted_up(const Sidecar *sidecar) {
@@ -225,7 +350,8 @@ int app_cover(App *app, Manifest *manifest) {
                 app->installed = TAKE_PTR(app->manifest);
         app->is_transient = true;
         r = put_in_force(app, manifest);
-        tell_changed(app);
+        retry_dependents(app);
+        catalog_note_program(app->supervisor->catalog);
         return r;
 }
 
@@ -236,24 +362,24 @@ void app_uncover(App *app) {
                 return;
 
         app->is_transient = false;
-        if (app->installed) {
-                r = put_in_force(app, TAKE_PTR(app->installed));
-                if (r < 0)
-                        (void) log_error_errno(r, "%s: not all of what is installed is in force",
-                                               app->id);
-        } else {
+        if (!app->installed) {
                 app->manifest = manifest_free(app->manifest);
                 app->is_missing = !app->is_masked && !app->error.message;
                 mark_all_gone(app);
                 record_app(app);
+                return;
         }
-        supervisor_collect_soon(app->supervisor);
-        tell_changed(app);
+
+        r = put_in_force(app, TAKE_PTR(app->installed));
+        if (r < 0)
+                (void) log_error_errno(r, "%s: not all of what is installed is in force", app->id);
+        retry_dependents(app);
+        catalog_note_program(app->supervisor->catalog);
 }
 
 static bool is_collectable(const Sidecar *sidecar) {
         return sidecar->spec_is_gone && sidecar_is_gone(sidecar) &&
-               (sidecar->life.goal == GOAL_DOWN || sidecar->life.failed);
+               (sidecar->life.goal == GOAL_DOWN || sidecar->life.failed || sidecar->life.exited);
 }
 
 void app_collect(App *app) {
@@ -288,14 +414,7 @@ char *app_explain_problem(const App *app) {
 }
 
 const char *app_load_state(const App *app) {
-        if (app->is_transient)
-                return "loaded";
-        if (app->is_missing)
-                return "not-found";
-        if (app->is_masked)
-                return "masked";
-
-        return app->error.message ? "bad-manifest" : "loaded";
+        return app->is_transient ? "loaded" : file_state(app);
 }
 
 Status app_status(const App *app) {

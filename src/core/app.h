@@ -18,9 +18,11 @@ struct App {
         Manifest *manifest;  /* in force, the last good one; NULL: there was none yet */
         Manifest *installed; /* what is the last good one while a hold's is in force; or NULL */
         bool is_transient;   /* a hold has brought the one in force */
+        char *manifest_path; /* the file that counts, good or not; NULL: not looked for yet */
         ManifestError error; /* why the file is not in force; error.message NULL: it is */
         bool is_missing;     /* the file has gone */
         bool is_masked;      /* a link to /dev/null is in its place (contract F1) */
+        char *told;          /* what was last said of all that; NULL: nothing yet */
         Sidecar **sidecars;  /* sorted by name */
         size_t n_sidecars;
 
@@ -54,11 +56,14 @@ int app_take_manifest(App *app, Manifest *manifest);
 /*
  * Puts the manifest of a hold in force, over what is installed, for as long as somebody holds.
  * Where something is up only the one in force already will do, from another folder perhaps.
- * app_cover() takes it over, also on failure; app_uncover() puts in force what is installed.
+ * app_cover() takes it over, also on failure; app_uncover() puts in force what is installed. Both
+ * belong into a batch of records, and app_follow() behind it.
  */
 bool app_can_be_covered(const App *app, const Manifest *manifest);
 int app_cover(App *app, Manifest *manifest);
 void app_uncover(App *app);
+/* What has been put in force is written down: all act by it. */
+void app_follow(App *app);
 
 /* For an adoption (core/adoption.c): a sidecar as an earlier brain left it, or a new one. */
 int app_adopt_sidecar(App *app,
@@ -67,8 +72,17 @@ int app_adopt_sidecar(App *app,
                       SidecarSpec *ports_spec);
 int app_add_sidecar(App *app, SidecarSpec *spec);
 
+/* The file is broken: the last good one stays in force. Takes what the error has over. */
+int app_refuse_manifest(App *app, ManifestError *error);
+
 /* The file has gone, or is masked: what is up stays until it is down. */
 void app_lose_manifest(App *app, bool is_masked);
+
+/*
+ * Looks whether what is up would be started from other programs by now, and tries again what had
+ * failed with another one (contract F3).
+ */
+void app_check_programs(App *app);
 
 /* Why nothing can be asked of it: no manifest is in force. "POINTER: MESSAGE", or a sentence. */
 char *app_explain_problem(const App *app);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/catalog.h"
 #include "core/check.h"
 #include "io/manifest-file.h"
 #include "model/restart.h"
@@ -67,6 +68,45 @@ static int print_schedules(const Manifest *manifest) {
         return 0;
 }
 
+/* ID of FOLDER/ID.json and of FOLDER/ID.json.d; -ENOENT: the last name is none such. */
+static int take_id(char **ret, const char *path, size_t n, const char *extension) {
+        size_t n_extension = strlen(extension), begin = n;
+
+        while (begin > 0 && path[begin - 1] != '/')
+                begin--;
+        if (n - begin <= n_extension || memcmp(path + n - n_extension, extension, n_extension) != 0)
+                return -ENOENT;
+
+        *ret = strndup(path + begin, n - begin - n_extension);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* Where the daemon would read it, with the drop-ins over it; a drop-in with what is below it. */
+static int load(Manifest **ret, const char *path, ManifestError *ret_error) {
+        size_t n_folder = (size_t) (strrchr(path, '/') - path);
+        _cleanup_free_ char *folder = strndup(path, n_folder), *id = NULL, *manifest = NULL,
+                            *drop_ins = NULL;
+        int r;
+
+        if (!folder)
+                return -ENOMEM;
+        r = take_id(&id, path, n_folder, ".json.d");
+        if (r >= 0)
+                r = catalog_find_manifest(&manifest, id);
+        if (r >= 0)
+                return manifest_load(ret, NULL, manifest, folder, ret_error);
+        if (r != -ENOENT || id)
+                return r;
+
+        r = catalog_has_folder(folder) ? take_id(&id, path, strlen(path), ".json") : -ENOENT;
+        if (r >= 0)
+                r = catalog_drop_ins(&drop_ins, id);
+        if (r < 0 && r != -ENOENT)
+                return r;
+
+        return manifest_load(ret, NULL, path, drop_ins, ret_error);
+}
+
 /* -EBADMSG: there is a problem, and it has been printed. */
 static int check_one(const char *path, bool verbose) {
         _cleanup_(manifest_freep) Manifest *manifest = NULL;
@@ -78,10 +118,13 @@ static int check_one(const char *path, bool verbose) {
         if (r < 0)
                 return r;
 
-        r = manifest_load(&manifest, NULL, absolute, &error);
+        r = load(&manifest, absolute, &error);
         if (r == -EBADMSG)
-                print_error(path, &error);
-        else if (r < 0 && r != -ENOMEM) {
+                print_error(streq(error.path, absolute) ? path : error.path, &error);
+        else if (r == -ENOENT && access(absolute, F_OK) >= 0) {
+                (void) printf("%s: a drop-in of an app that has no manifest\n", path);
+                return -EBADMSG;
+        } else if (r < 0 && r != -ENOMEM) {
                 (void) printf("%s: %s\n", path, strerror(-r));
                 return -EBADMSG;
         }

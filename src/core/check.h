@@ -5,7 +5,8 @@
  * Check
  *
  * `sidecard --check FILE...`, which sidecarctl check executes: manifests are read as the daemon
- * would read them, and what is wrong goes to standard output. No bus, no keeper, nothing started.
+ * would read them, those of its folders with the drop-ins over them, a drop-in with the manifest
+ * below it, and what is wrong goes to standard output. No bus, no keeper, nothing started.
  */
 
 #include <stdbool.h>

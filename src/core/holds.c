@@ -173,6 +173,7 @@ static void end_hold(Hold *hold) {
         const Supervisor *supervisor = app->supervisor;
         Records *records = supervisor->records;
         uint32_t place = hold->place;
+        bool is_last, was_covered = app->is_transient;
         int r;
 
         r = list_held(app, &before);
@@ -183,14 +184,19 @@ static void end_hold(Hold *hold) {
         hold_free(hold);
 
         /* Once nobody has the app in use all of it goes, what was started by hand too. */
-        if (!app_is_held(app) && !session_keeps(app))
+        is_last = !app_is_held(app);
+        if (is_last && !session_keeps(app))
                 app_stop_all(app, REASON_OWNER_GONE, false);
         else if (r >= 0)
                 r = follow_holds(app, before);
         CRASHPOINT("hold-followed");
-        if (!app_is_held(app))
+        if (is_last)
                 app_uncover(app);
         records_commit(records);
+        if (is_last && was_covered)
+                app_follow(app);
+        if (is_last)
+                supervisor_collect_soon(app->supervisor);
 
         /* Not before that is written: a successor would find a hold, and nobody who has it. */
         keeper_client_drop_holder(supervisor->keeper, place);
@@ -380,6 +386,8 @@ int hold_app(App *app, const HoldSpec *spec) {
         note(TAKE_PTR(hold), EVENT_HELD);
         r = follow_holds(app, before);
         records_commit(supervisor->records);
+        if (spec->manifest)
+                app_follow(app);
         CRASHPOINT("hold-done");
         end_lingering(app);
         return r;

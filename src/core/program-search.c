@@ -17,6 +17,12 @@
 #include "util/strv.h"
 #include "util/utf8.h"
 
+void program_search_done(ProgramSearch *search) {
+        strv_free(search->candidates);
+        free(search->path);
+        free(search->advice);
+}
+
 void program_fault_done(ProgramFault *fault) {
         free(fault->text);
         strv_free(fault->tried);
@@ -47,51 +53,68 @@ static char *say_tried(const char *what, const char *name, char *const *tried) {
         return text;
 }
 
-static int list_candidates(char ***ret, const Sidecar *s, const char *name) {
+int program_list_places(char ***ret,
+                        const Supervisor *supervisor,
+                        const SidecarSpec *spec,
+                        const char *name) {
         _cleanup_(strv_freep) char **session = NULL;
         int r;
 
-        r = session_copy_environment(s->supervisor, &session);
-        return r < 0 ? r : program_candidates(ret, s->running, name, strv_env_get(session, "PATH"));
+        r = session_copy_environment(supervisor, &session);
+        return r < 0 ? r : program_candidates(ret, spec, name, strv_env_get(session, "PATH"));
 }
 
-int program_search(
-        char **ret, const Sidecar *s, const char *what, const char *name, ProgramFault *ret_fault) {
-        _cleanup_(strv_freep) char **candidates = NULL;
-        _cleanup_free_ char *advice = NULL;
-        int error = 0, r;
+int program_search(ProgramSearch *search,
+                   const Supervisor *supervisor,
+                   const SidecarSpec *spec,
+                   const char *name) {
+        int r;
 
-        r = list_candidates(&candidates, s, name);
+        r = program_list_places(&search->candidates, supervisor, spec, name);
         if (r < 0)
                 return r;
 
-        STRV_FOREACH (path, candidates) {
-                _cleanup_free_ char *fault = NULL;
+        STRV_FOREACH (path, search->candidates) {
+                _cleanup_free_ char *advice = NULL;
+                /* Before it is looked into: what changes meanwhile is another one. */
+                ProgramIdentity identity = program_identify(*path);
 
-                if (access(*path, F_OK) < 0)
+                if (identity.mode == 0)
                         continue;
-                r = program_file_check(*path, &fault);
-                if (r >= 0) {
-                        char *found = strdup(*path);
-
-                        if (!found)
-                                return -ENOMEM;
-                        *ret = found;
-                        return 0;
-                }
+                r = program_file_check(*path, &advice);
                 if (r == -ENOMEM)
                         return r;
-                if (!advice) {
-                        error = -r;
-                        advice = TAKE_PTR(fault);
-                }
+                if (r < 0 && search->error != 0)
+                        continue;
+                search->identity = identity;
+                if (r >= 0)
+                        return free_and_strdup(&search->path, *path);
+                search->error = -r;
+                search->advice = TAKE_PTR(advice);
         }
 
+        return 0;
+}
+
+int program_require(ProgramSearch *search,
+                    const Sidecar *s,
+                    const char *what,
+                    const char *name,
+                    ProgramFault *ret_fault) {
+        bool is_missing;
+        int r;
+
+        r = program_search(search, s->supervisor, s->running, name);
+        if (r < 0 || search->path)
+                return r;
+
+        is_missing = search->error == 0;
         *ret_fault = (ProgramFault){
-                .is_missing = error == 0,
-                .error = error == 0 ? ENOENT : error,
-                .text = error == 0 ? say_tried(what, name, candidates) : TAKE_PTR(advice),
-                .tried = TAKE_PTR(candidates),
+                .is_missing = is_missing,
+                .error = is_missing ? ENOENT : search->error,
+                .text = is_missing ? say_tried(what, name, search->candidates)
+                                   : TAKE_PTR(search->advice),
+                .tried = TAKE_PTR(search->candidates),
         };
         return -ECANCELED;
 }

@@ -11,6 +11,30 @@
 #include <stdbool.h>
 
 #include "core/sidecar.h"
+#include "io/program-identity.h"
+
+/* What a start would execute: found, or not. Filled from zeroes. */
+typedef struct ProgramSearch {
+        char **candidates;
+        char *path;               /* NULL: none can be executed */
+        ProgramIdentity identity; /* of it, or of the first one that cannot be */
+        int error;                /* positive: of the first that is there and cannot be; else 0 */
+        char *advice;             /* ... and why, in words */
+} ProgramSearch;
+
+void program_search_done(ProgramSearch *search);
+
+/* name: the first word of a command, filled in. That nothing is found is no error. */
+int program_search(ProgramSearch *search,
+                   const Supervisor *supervisor,
+                   const SidecarSpec *spec,
+                   const char *name);
+
+/* The places alone, best first. */
+int program_list_places(char ***ret,
+                        const Supervisor *supervisor,
+                        const SidecarSpec *spec,
+                        const char *name);
 
 typedef struct ProgramFault {
         bool is_missing; /* from every place */
@@ -22,11 +46,11 @@ typedef struct ProgramFault {
 void program_fault_done(ProgramFault *fault);
 
 /*
- * The first that can be executed, as what runs of the sidecar says. what: "program", as *ret_fault
- * is to call it. -ECANCELED: none can, and *ret_fault, the caller's, says why.
+ * A search, as what runs of the sidecar says, that has to find one. what: "program", as *ret_fault
+ * is to call it. -ECANCELED: none can be executed, and *ret_fault, the caller's, says why.
  */
-int program_search(char **ret,
-                   const Sidecar *sidecar,
-                   const char *what,
-                   const char *name,
-                   ProgramFault *ret_fault);
+int program_require(ProgramSearch *search,
+                    const Sidecar *sidecar,
+                    const char *what,
+                    const char *name,
+                    ProgramFault *ret_fault);

@@ -25,6 +25,7 @@ const RecordField manifest_fields[] = {
         RECORD_FIELD(1, ManifestRecord, number, FIELD_U64),
         RECORD_FIELD(2, ManifestRecord, path, FIELD_STRING),
         RECORD_FIELD(3, ManifestRecord, text, FIELD_STRING),
+        RECORD_FIELD(4, ManifestRecord, drop_ins, FIELD_STRV),
         RECORD_END,
 };
 
@@ -41,6 +42,7 @@ const RecordField app_fields[] = {
         RECORD_FIELD(10, AppRecord, former_server_url, FIELD_STRING),
         RECORD_FIELD(11, AppRecord, mode_reason, FIELD_STRING),
         RECORD_FIELD(20, AppRecord, is_transient, FIELD_BOOL),
+        RECORD_FIELD(21, AppRecord, told, FIELD_STRING),
         RECORD_END,
 };
 
@@ -51,6 +53,15 @@ static const RecordField evidence_fields[] = {
         RECORD_FIELD(4, Evidence, holder_pid, FIELD_INT),
         RECORD_FIELD(5, Evidence, holder, FIELD_STRING),
         RECORD_FIELD(10, Evidence, last_words, FIELD_STRING),
+        RECORD_END,
+};
+
+static const RecordField identity_fields[] = {
+        RECORD_FIELD(1, ProgramIdentity, device, FIELD_U64),
+        RECORD_FIELD(2, ProgramIdentity, inode, FIELD_U64),
+        RECORD_FIELD(3, ProgramIdentity, mtime_nsec, FIELD_U64),
+        RECORD_FIELD(4, ProgramIdentity, size, FIELD_U64),
+        RECORD_FIELD(5, ProgramIdentity, mode, FIELD_U32),
         RECORD_END,
 };
 
@@ -93,6 +104,8 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(31, SidecarRecord, status_text, FIELD_STRING),
         RECORD_FIELD(32, SidecarRecord, probe_error, FIELD_STRING),
         RECORD_FIELD(40, SidecarRecord, program, FIELD_STRING),
+        RECORD_FIELD(70, SidecarRecord, program_word, FIELD_STRING),
+        RECORD_STRUCT(71, SidecarRecord, identity, identity_fields),
         RECORD_FIELD(50, SidecarRecord, stop_is_asked, FIELD_BOOL),
         RECORD_STRUCT(42, SidecarRecord, generations[0], generation_fields),
         RECORD_STRUCT(43, SidecarRecord, generations[1], generation_fields),

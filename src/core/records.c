@@ -178,7 +178,8 @@ static uint64_t record_manifest(Records *records, ManifestSource *source) {
                 source->number = ++records->last_manifest;
         if (source->recorded_in != records->epoch) {
                 source->recorded_in = records->epoch;
-                record = (ManifestRecord){ source->number, source->path, source->text };
+                record = (ManifestRecord){ source->number, source->path, source->text,
+                                           source->drop_ins };
                 add(records, RECORD_MANIFEST, manifest_fields, &record, NULL);
         }
 
@@ -214,6 +215,8 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .waits_for = s->waits_for,
                 .evidence = s->evidence,
                 .program = s->program,
+                .program_word = s->program_word,
+                .identity = s->identity,
                 .readiness_path = s->alive_paths[0],
                 .liveness_path = s->alive_paths[1],
                 .main_pid = s->main_pid,
@@ -282,6 +285,7 @@ void record_app(const App *app) {
                 .mode_result = app->mode_result,
                 .mode_starts = app->mode_starts,
                 .server_url = app->server_url,
+                .told = app->told,
                 .tried_mode = app->tried_mode,
                 .former_up = app->former_up,
                 .former_server_url = app->former_server_url,

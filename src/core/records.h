@@ -50,6 +50,7 @@ typedef struct ManifestRecord {
         uint64_t number; /* the key; as ManifestSource::number */
         char *path;
         char *text;
+        char **drop_ins;
 } ManifestRecord;
 
 typedef struct AppRecord {
@@ -60,6 +61,7 @@ typedef struct AppRecord {
         ModeResult mode_result;
         char **mode_starts;
         char *server_url;
+        char *told;
         char *tried_mode;
         char **former_up;
         char *former_server_url;
@@ -79,6 +81,8 @@ typedef struct SidecarRecord {
         char *waits_for;
         Evidence evidence;
         char *program;
+        char *program_word;
+        ProgramIdentity identity;
         Generation generations[GENERATIONS_KEPT];
         char *readiness_path;
         char *liveness_path;

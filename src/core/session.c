@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/catalog.h"
 #include "core/goals.h"
 #include "core/records.h"
 #include "core/session.h"
@@ -71,6 +72,7 @@ void session_take_environment(Supervisor *supervisor, char *const *environment) 
                 if (strv_copy(&supervisor->environment, environment) < 0)
                         (void) log_warning_errno(-ENOMEM, "Cannot keep the session's environment");
                 record_supervisor(supervisor);
+                catalog_note_program(supervisor->catalog); /* PATH may be another */
         }
 
         resume_starts(supervisor);

@@ -62,6 +62,7 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         s->changed_at_usec = record->changed_at_usec;
         s->ready_at_usec = record->ready_at_usec;
         s->retry_at_usec = record->retry_at_usec;
+        s->identity = record->identity;
         s->stdin_closed_in = record->stdin_closed_in;
 
         r = free_and_strdup(&s->waits_for, record->waits_for);
@@ -79,6 +80,8 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
                 r = free_and_strdup(&s->status_text, record->status_text);
         if (r >= 0)
                 r = free_and_strdup(&s->program, record->program);
+        if (r >= 0)
+                r = free_and_strdup(&s->program_word, record->program_word);
         if (r >= 0)
                 r = free_and_strdup(&s->probe_error, record->probe_error);
         return r < 0 ? r : take_generations(s, record);

@@ -15,7 +15,7 @@
 #include "util/xdg.h"
 
 void probe_program_done(ProbeProgram *program) {
-        free(program->path);
+        program_search_done(&program->search);
         strv_free(program->argv);
         strv_free(program->env);
         free(program->working_directory);
@@ -56,8 +56,8 @@ int probe_program_make(ProbeProgram *program,
 
         r = sidecar_expand_all(&program->argv, spec->command, values);
         if (r >= 0)
-                r = program_search(&program->path, s, "probe program", program->argv[0],
-                                   &program->fault);
+                r = program_require(&program->search, s, "probe program", program->argv[0],
+                                    &program->fault);
         if (r < 0)
                 return r;
 
@@ -68,7 +68,7 @@ int probe_program_make(ProbeProgram *program,
         if (r < 0)
                 return r;
 
-        program->spec.path = program->path;
+        program->spec.path = program->search.path;
         program->spec.argv = program->argv;
         program->spec.working_directory = program->working_directory;
         return 0;

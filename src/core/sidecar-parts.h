@@ -30,6 +30,9 @@ uint32_t sidecar_roll(void);
 /* Makes ring, file and output (core/sidecar-output.c). */
 int sidecar_open_logs(Sidecar *sidecar);
 
+/* It has failed: with the program that is there now. */
+void sidecar_note_program(Sidecar *sidecar);
+
 /* The notify socket of a generation (core/sidecar-notify.c). */
 int sidecar_open_notify(Sidecar *sidecar);
 /* Takes the descriptor over that another brain had; -1: there is none. */
@@ -119,7 +122,7 @@ int sidecar_expand_all(char ***ret, char *const *templates, const TemplateValues
 /* The program of a probe, as it is to be run now (core/sidecar-exec-probe.c). All zero at first. */
 typedef struct ProbeProgram {
         SpawnSpec spec; /* borrows from the others, and from the sidecar */
-        char *path;
+        ProgramSearch search;
         char **argv;
         char **env;
         char *working_directory;

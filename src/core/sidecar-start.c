@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/catalog.h"
 #include "core/environment.h"
 #include "core/program-search.h"
 #include "core/records.h"
@@ -317,27 +318,39 @@ static int refuse_program(Launch *launch, ProgramFault *fault) {
 
 /* For this start, and for whoever asks later what is wrong with it. */
 static int find_program(Launch *launch) {
+        _cleanup_(program_search_done) ProgramSearch search = { 0 };
         _cleanup_(program_fault_done) ProgramFault fault = { 0 };
         Sidecar *s = launch->sidecar;
         int r;
 
-        r = program_search(&launch->program, s, "program", launch->argv[0], &fault);
+        s->program_is_other = false;
+        s->identity = (ProgramIdentity){ 0 };
+        r = free_and_strdup(&s->program_word, launch->argv[0]);
+        if (r >= 0)
+                r = program_require(&search, s, "program", s->program_word, &fault);
+        catalog_note_program(s->supervisor->catalog);
+        s->identity = search.identity;
         if (r == -ECANCELED)
                 return refuse_program(launch, &fault);
-        return r < 0 ? r : free_and_strdup(&s->program, launch->program);
+        if (r < 0)
+                return r;
+
+        launch->program = TAKE_PTR(search.path);
+        return free_and_strdup(&s->program, launch->program);
 }
 
 /* What asks it how it is has to be there too: a probe that cannot be made never succeeds. */
 static int find_probe_program(Launch *launch, const ProbeSpec *spec) {
+        _cleanup_(program_search_done) ProgramSearch search = { 0 };
         _cleanup_(program_fault_done) ProgramFault fault = { 0 };
-        _cleanup_free_ char *name = NULL, *path = NULL;
+        _cleanup_free_ char *name = NULL;
         int r;
 
         if (spec->kind != PROBE_EXEC)
                 return 0;
         r = template_expand(&name, spec->command[0], &launch->values, NULL);
         if (r >= 0)
-                r = program_search(&path, launch->sidecar, "probe program", name, &fault);
+                r = program_require(&search, launch->sidecar, "probe program", name, &fault);
         return r == -ECANCELED ? refuse_program(launch, &fault) : r;
 }
 

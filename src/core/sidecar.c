@@ -49,15 +49,6 @@ bool sidecar_is_gone(const Sidecar *s) {
         return s->life.process == PROCESS_NONE;
 }
 
-static bool is_up(const Sidecar *s) {
-        return !sidecar_is_gone(s) && s->life.goal == GOAL_UP;
-}
-
-bool sidecar_needs_restart(const Sidecar *s) {
-        return is_up(s) && s->running &&
-               (s->spec_is_gone || !streq(s->running->effective_json, s->spec->effective_json));
-}
-
 char *sidecar_endpoint(const Sidecar *s) {
         char *url = NULL;
 
@@ -150,6 +141,7 @@ static void announce(Sidecar *s, const Step *step) {
 
         if (step->sub_state == SUB_STATE_BACKOFF || step->sub_state == SUB_STATE_FAILED) {
                 sidecar_investigate(s);
+                sidecar_note_program(s);
                 sidecar_note_end(s);
         }
         log_status(s, step);
@@ -506,6 +498,7 @@ Sidecar *sidecar_free(Sidecar *s) {
         for (size_t i = 0; i < GENERATIONS_KEPT; i++)
                 free(s->generations[i].reason);
         free(s->program);
+        free(s->program_word);
         strv_free(s->environment);
         sidecar_spec_unref(s->running);
         sidecar_spec_unref(s->spec);
@@ -520,24 +513,6 @@ Sidecar *sidecar_free(Sidecar *s) {
         free(s->log_path);
         free(s);
         return NULL;
-}
-
-void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
-        bool is_other = !streq(s->spec->effective_json, spec->effective_json);
-
-        sidecar_spec_unref(s->spec);
-        s->spec = sidecar_spec_ref(spec);
-        s->spec_is_gone = false;
-
-        /* The policy of a start that is to come is the one in force (contract S1). */
-        if (sidecar_is_gone(s))
-                s->life.spec = s->spec;
-
-        /* What failed under the old one has not failed under this one (contract F3). */
-        if (is_other && (s->life.failed || s->life.backoff))
-                lifecycle_restart(&s->life);
-
-        sidecar_converge(s);
 }
 
 void sidecar_want_up(Sidecar *s) {

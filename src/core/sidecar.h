@@ -22,6 +22,7 @@
 #include "io/notify-socket.h"
 #include "io/output.h"
 #include "io/probe.h"
+#include "io/program-identity.h"
 #include "io/tree.h"
 #include "model/lifecycle.h"
 #include "model/log-pattern.h"
@@ -80,7 +81,10 @@ struct Sidecar {
         bool ignores_dependencies; /* started with "no-deps" */
         char *waits_for; /* the dependency that is not there yet, or has failed; or NULL */
         Evidence evidence;
-        char *program; /* of the current or last generation, where it was found; or NULL */
+        char *program;      /* of the current or last generation, where it was found; or NULL */
+        char *program_word; /* what it was looked for by; NULL: none was yet */
+        ProgramIdentity identity;                 /* ... as it was found, or after a failure then */
+        bool program_is_other;                    /* a start would execute another */
         Generation generations[GENERATIONS_KEPT]; /* the newest first */
         Tree *tree;
         LogRing *ring;
@@ -172,8 +176,23 @@ int sidecar_adopt(Sidecar **ret,
 /* Answers whether its process is still there. */
 bool sidecar_resume(Sidecar *sidecar);
 
-/* Another spec is in force from the next start on; what is up is not touched (contract F3). */
+/*
+ * Another spec is in force from the next start on; what is up is not touched (contract F3). What
+ * has failed is wanted again, where it is another one. sidecar_converge() is to follow.
+ */
 void sidecar_set_spec(Sidecar *sidecar, SidecarSpec *spec);
+
+/* What has failed, or waits for its next try, is tried once sidecar_converge() follows. */
+void sidecar_retry(Sidecar *sidecar);
+
+/*
+ * Looks which program a start would execute. True: it had failed with another, and is wanted again;
+ * sidecar_converge() is to follow.
+ */
+bool sidecar_check_program(Sidecar *sidecar);
+
+/* Where a change would mean another program; NULL for none. */
+int sidecar_list_programs(const Sidecar *sidecar, char ***ret);
 
 /* Sets and records the goal alone: sidecar_converge() is to follow. */
 void sidecar_want_up(Sidecar *sidecar);
@@ -196,7 +215,7 @@ void sidecar_converge(Sidecar *sidecar);
 const char *sidecar_name(const Sidecar *sidecar);
 bool sidecar_is_gone(const Sidecar *sidecar); /* nothing of its tree is left */
 
-/* Its manifest has changed since it was started, and it is up. */
+/* Its manifest or its program has changed since it was started, and it is up. */
 bool sidecar_needs_restart(const Sidecar *sidecar);
 
 /* http://127.0.0.1:PORT of its first port, "" without one; a new string. */

@@ -3,21 +3,20 @@
 /*
  * Supervisor
  *
- * The list of apps follows the folders of manifests, and the end of the daemon is here: it waits
- * until nothing is left of any tree, for 80 s, and then kills.
+ * The list of apps, which core/catalog.c fills, and the end of the daemon: it waits until nothing
+ * is left of any tree, for 80 s, and then kills.
  */
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "core/catalog.h"
 #include "core/goals.h"
 #include "core/records.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
-#include "io/manifest-file.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
 #include "util/duration.h"
@@ -34,6 +33,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         /* Until all log files are written a successor may have to do that. */
         if (supervisor->keeper)
                 keeper_client_leave_all(supervisor->keeper);
+        catalog_free(supervisor->catalog);
         holds_free(supervisor);
         tmpdirs_free(supervisor->tmpdirs);
         for (size_t i = 0; i < supervisor->n_apps; i++)
@@ -102,119 +102,34 @@ int supervisor_add_app(Supervisor *supervisor, const char *id, App **ret) {
         return 0;
 }
 
-static void note_app(Supervisor *supervisor, const App *app, EventType type) {
-        Event event = { .type = type, .app = app->id };
-
-        (void) supervisor_add_event(supervisor, &event);
-}
-
 int supervisor_add_new_app(Supervisor *supervisor, const char *id, App **ret) {
+        Event event = { .type = EVENT_APP_ADDED, .app = (char *) id };
         int r = supervisor_add_app(supervisor, id, ret);
 
         if (r < 0)
                 return r;
 
         (*ret)->is_missing = true; /* until its file is read */
-        note_app(supervisor, *ret, EVENT_APP_ADDED);
+        (void) supervisor_add_event(supervisor, &event);
         return 0;
-}
-
-/* In force, or told why not: then the last good one stays in force. Takes both over. */
-static int judge_manifest(App *app, Manifest *manifest, ManifestError *error) {
-        const Supervisor *supervisor = app->supervisor;
-
-        if (manifest)
-                return app_take_manifest(app, manifest);
-
-        log_warning("%s:%u: %s: %s", error->path, error->line, error->pointer, error->message);
-        manifest_error_done(&app->error);
-        app->error = *error;
-        app->is_missing = app->is_masked = false;
-        supervisor->observer->on_app_changed(app, supervisor->observer_userdata);
-        return 0;
-}
-
-/* What a file may be the same as; NULL where it has to be read in any case. */
-static const Manifest *manifest_in_force(const App *app) {
-        const Manifest *installed = app->is_transient ? app->installed : app->manifest;
-
-        return app->is_missing || app->is_masked || app->error.message ? NULL : installed;
-}
-
-static int load_one(Supervisor *supervisor, const char *id, const char *path) {
-        ManifestError error = { 0 };
-        Manifest *manifest = NULL;
-        App *app = supervisor_find_app(supervisor, id);
-        bool is_masked = manifest_is_masked(path);
-        int r = 0;
-
-        if (!app)
-                r = supervisor_add_new_app(supervisor, id, &app);
-        if (r >= 0 && !is_masked)
-                r = manifest_load(&manifest, manifest_in_force(app), path, &error);
-
-        if (r >= 0 && is_masked)
-                app_lose_manifest(app, true);
-        else if (r == 0 || r == -EBADMSG)
-                r = judge_manifest(app, manifest, &error);
-
-        return r < 0 ? log_error_errno(r, "%s cannot be put in force", path) : 0;
-}
-
-/* ID.json gives ID, and 1; anything else in the folder is not ours: 0. */
-static int id_of_file(const char *file, char **ret) {
-        size_t n = strlen(file), n_suffix = strlen(".json");
-
-        if (n <= n_suffix || *file == '.' || !streq(file + n - n_suffix, ".json"))
-                return 0;
-
-        *ret = strndup(file, n - n_suffix);
-        return *ret ? 1 : -ENOMEM;
-}
-
-static int load_folder(Supervisor *supervisor, const char *folder, char ***seen) {
-        DIR *dir = opendir(folder);
-        int r = 0;
-
-        if (!dir)
-                return 0;
-
-        for (struct dirent *entry; r != -ENOMEM && (entry = readdir(dir));) {
-                _cleanup_free_ char *id = NULL, *path = NULL;
-
-                r = id_of_file(entry->d_name, &id);
-                if (r <= 0 || strv_contains(*seen, id))
-                        continue;
-                r = asprintf(&path, "%s/%s", folder, entry->d_name) < 0 ? -ENOMEM
-                                                                        : strv_extend(seen, id);
-                if (r >= 0)
-                        r = load_one(supervisor, id, path);
-        }
-
-        (void) closedir(dir);
-        return r == -ENOMEM ? r : 0;
 }
 
 static void remove_app(Supervisor *supervisor, size_t index) {
         App *app = supervisor->apps[index];
+        Event event = { .type = EVENT_APP_REMOVED, .app = app->id };
 
-        supervisor->observer->on_app_removed(app, supervisor->observer_userdata);
+        records_begin(supervisor->records);
+        (void) supervisor_add_event(supervisor, &event);
         record_app_gone(app);
-        note_app(supervisor, app, EVENT_APP_REMOVED);
+        records_commit(supervisor->records);
+        supervisor->observer->on_app_removed(app, supervisor->observer_userdata);
         memmove(supervisor->apps + index, supervisor->apps + index + 1,
                 (supervisor->n_apps - index - 1) * sizeof(App *));
         supervisor->n_apps--;
         app_free(app);
 }
 
-static void forget_missing(Supervisor *supervisor, char *const *seen) {
-        for (size_t i = 0; i < supervisor->n_apps; i++)
-                if (!strv_contains(seen, supervisor->apps[i]->id))
-                        app_lose_manifest(supervisor->apps[i], false);
-}
-
-/* What is no longer declared goes once it is down, and an app with its last sidecar. */
-static void collect(Supervisor *supervisor) {
+void supervisor_collect(Supervisor *supervisor) {
         for (size_t i = supervisor->n_apps; i-- > 0;) {
                 App *app = supervisor->apps[i];
 
@@ -226,31 +141,12 @@ static void collect(Supervisor *supervisor) {
 }
 
 static int on_collect(sd_event_source *source _unused_, void *userdata) {
-        collect(userdata);
+        supervisor_collect(userdata);
         return 0;
 }
 
-int supervisor_load(Supervisor *supervisor) {
-        _cleanup_(strv_freep) char **path = NULL, **seen = NULL;
-        int r;
-
-        r = xdg_data_path(&path);
-        if (r < 0)
-                return r;
-
-        STRV_FOREACH (dir, path) {
-                _cleanup_free_ char *folder = NULL;
-
-                if (asprintf(&folder, "%s/sidecard/apps", *dir) < 0)
-                        return -ENOMEM;
-                r = load_folder(supervisor, folder, &seen);
-                if (r < 0)
-                        return r;
-        }
-
-        forget_missing(supervisor, seen);
-        collect(supervisor);
-        return 0;
+void supervisor_collect_soon(Supervisor *supervisor) {
+        (void) sd_event_source_set_enabled(supervisor->collector, SD_EVENT_ONESHOT);
 }
 
 static bool has_port(const Sidecar *sidecar, uint16_t port) {
@@ -309,10 +205,6 @@ static bool anything_is_left(const Supervisor *supervisor) {
                                 return true;
 
         return false;
-}
-
-void supervisor_collect_soon(Supervisor *supervisor) {
-        (void) sd_event_source_set_enabled(supervisor->collector, SD_EVENT_ONESHOT);
 }
 
 void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar) {
@@ -438,6 +330,8 @@ int supervisor_new(Supervisor **ret, sd_event *event, const char *folder) {
                 r = records_new(&supervisor->records, supervisor);
         if (r >= 0)
                 r = tmpdirs_new(&supervisor->tmpdirs, supervisor);
+        if (r >= 0)
+                r = catalog_new(&supervisor->catalog, supervisor);
         if (r >= 0)
                 r = prober_new(&supervisor->prober, event);
         if (r >= 0)

@@ -20,6 +20,7 @@
 #include "io/probe.h"
 #include "model/time-guard.h"
 
+typedef struct Catalog Catalog;
 typedef struct Records Records;
 typedef struct TmpDirs TmpDirs;
 
@@ -59,6 +60,7 @@ struct Supervisor {
 
         App **apps; /* sorted by id */
         size_t n_apps;
+        Catalog *catalog;
         Events *events;
         Hold **holds; /* in the order in which they came */
         size_t n_holds;
@@ -91,10 +93,18 @@ void supervisor_set_observer(Supervisor *supervisor,
 
 /*
  * Reads all manifests of $XDG_DATA_HOME and $XDG_DATA_DIRS (sidecard/apps/ID.json, the first one
- * found counts) and puts them in force. A broken one leaves the last good one in force and is
- * told in App::error; the call fails for lack of memory only.
+ * found counts) with the drop-ins over them, puts them in force, and from then on does so by itself
+ * when they change (core/catalog.c). A broken one leaves the last good one in force and is told in
+ * App::error; the call fails for lack of memory only.
  */
 int supervisor_load(Supervisor *supervisor);
+
+/*
+ * What is no longer declared goes once it is down, and an app with its last sidecar; soon: after
+ * this turn.
+ */
+void supervisor_collect(Supervisor *supervisor);
+void supervisor_collect_soon(Supervisor *supervisor);
 
 App *supervisor_find_app(const Supervisor *supervisor, const char *id);
 
@@ -137,9 +147,6 @@ uint64_t supervisor_add_event(Supervisor *supervisor, const Event *event);
 
 /* For core: a sidecar goes whose next line would have had that number. */
 void supervisor_note_log_number(Supervisor *supervisor, uint64_t number);
-
-/* For core: something may be left of an app, or of a sidecar, that nobody declares any more. */
-void supervisor_collect_soon(Supervisor *supervisor);
 
 /* For core: nothing is left of that sidecar's tree. */
 void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar);

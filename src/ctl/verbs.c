@@ -49,17 +49,20 @@ static const Verb verbs[] = {
           "mode APP [MODE] [--dry-run]", "show the modes of an app, or switch to another" },
         { "hold", verb_hold, 0, 2, ANY_NUMBER,
           "hold APP[/NAME] -- COMMAND...", "keep an app's sidecars up while a command runs" },
+        { "show", verb_show, OPTION_JSON, 1, ANY_NUMBER,
+          "show APP[/NAME]...", "every property, as it is on the bus" },
+        { "cat", verb_cat, OPTION_JSON, 1, ANY_NUMBER,
+          "cat APP...", "the manifest of an app and the drop-ins over it" },
         { "run", verb_run, OPTION_TIMEOUT, 2, ANY_NUMBER,
           "run MANIFEST -- COMMAND...", "run a command with the sidecars of a manifest in your work tree" },
         { "check", verb_check, OPTION_JSON, 1, ANY_NUMBER,
-          "check FILE...", "tell what is wrong with manifests" },
+          "check FILE...", "tell what is wrong with manifests and drop-ins" },
         { "daemon", verb_daemon, OPTION_JSON | OPTION_TIMEOUT, 1, 1,
           "daemon ping|upgrade",
           "start it if it is not there; let what is installed now take over, unnoticed" },
         { "version", verb_version, OPTION_JSON, 0, 0,
           "version", "tell the version" },
-        { .name = "top" }, { .name = "show" },
-        { .name = "cat" }, { .name = "import" }, { .name = "export" }, { .name = "doctor" },
+        { .name = "top" }, { .name = "import" }, { .name = "export" }, { .name = "doctor" },
 };
 /* clang-format on */
 

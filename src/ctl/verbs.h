@@ -17,6 +17,7 @@ const Verb *verbs_find(const char *name);
 int verbs_print_help(void);
 
 /* Each as Verb.run. */
+int verb_cat(const Arguments *arguments);
 int verb_check(const Arguments *arguments);
 int verb_daemon(const Arguments *arguments);
 int verb_events(const Arguments *arguments);
@@ -27,6 +28,7 @@ int verb_logs(const Arguments *arguments);
 int verb_mode(const Arguments *arguments);
 int verb_restart(const Arguments *arguments);
 int verb_run(const Arguments *arguments);
+int verb_show(const Arguments *arguments);
 int verb_start(const Arguments *arguments);
 int verb_status(const Arguments *arguments);
 int verb_stop(const Arguments *arguments);

@@ -6,6 +6,7 @@
  * What is checked is the file that was opened, not its name: nothing can be swapped in between.
  */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,10 @@
 #include <sys/stat.h>
 
 #include "io/manifest-file.h"
+#include "model/manifest-merge.h"
+#include "util/strv.h"
+
+#define EXTENSION ".json"
 
 /* The file as a whole is not what it should be. */
 static _printf_(3, 4) int load_fail(ManifestError *ret_error,
@@ -40,7 +45,7 @@ static _printf_(3, 4) int load_fail(ManifestError *ret_error,
 
 static int check_file(const struct stat *st, const char *path, ManifestError *ret_error) {
         if (!S_ISREG(st->st_mode))
-                return load_fail(ret_error, path, "not a regular file: put the manifest here");
+                return load_fail(ret_error, path, "not a regular file: put the JSON here");
         if (st->st_uid != 0 && st->st_uid != geteuid())
                 return load_fail(ret_error, path,
                                  "it belongs to uid %u: chown it to root or to uid %u",
@@ -70,16 +75,8 @@ static ssize_t read_all(int fd, char *buffer, size_t n_max) {
         return (ssize_t) n;
 }
 
-static bool
-is_same(const ManifestSource *source, const char *path, const char *text, size_t n_bytes) {
-        return strcmp(source->path, path) == 0 && source->n_bytes == n_bytes &&
-               memcmp(source->text, text, n_bytes) == 0;
-}
-
-int manifest_load(Manifest **ret,
-                  const Manifest *former,
-                  const char *path,
-                  ManifestError *ret_error) {
+/* *ret_text is n_bytes long, which the answer is. */
+static ssize_t read_file(char **ret_text, const char *path, ManifestError *ret_error) {
         _cleanup_free_ char *text = NULL;
         _cleanup_close_ int fd = -1;
         struct stat st;
@@ -90,6 +87,8 @@ int manifest_load(Manifest **ret,
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
         if (fd < 0 && errno == ELOOP)
                 return load_fail(ret_error, path, "a symbolic link: put the file itself here");
+        if (fd < 0 && errno == EACCES)
+                return load_fail(ret_error, path, "it may not be read: chmod +r it");
         if (fd < 0)
                 return -errno;
         if (fstat(fd, &st) < 0)
@@ -103,13 +102,110 @@ int manifest_load(Manifest **ret,
         if (!text)
                 return -ENOMEM;
         n = read_all(fd, text, MANIFEST_BYTES_MAX + 1);
+        if (n >= 0)
+                *ret_text = TAKE_PTR(text);
+        return n;
+}
+
+/* The manifest and what lies over it, as they were read. */
+typedef struct Files {
+        ManifestLayer layers[1 + MANIFEST_DROP_INS_MAX]; /* path and text are ours */
+        size_t n_layers;
+} Files;
+
+static void files_done(Files *files) {
+        for (size_t i = 0; i < files->n_layers; i++) {
+                free((char *) files->layers[i].path);
+                free((char *) files->layers[i].text);
+        }
+}
+
+static int add_file(Files *files, const char *path, ManifestError *ret_error) {
+        _cleanup_free_ char *copy = strdup(path), *text = NULL;
+        ssize_t n;
+
+        if (!copy)
+                return -ENOMEM;
+        n = read_file(&text, path, ret_error);
         if (n < 0)
                 return (int) n;
 
-        if (former && is_same(former->source, path, text, (size_t) n))
-                return 1;
+        files->layers[files->n_layers++] =
+                (ManifestLayer){ TAKE_PTR(copy), TAKE_PTR(text), (size_t) n };
+        return 0;
+}
 
-        return manifest_parse(ret, path, text, (size_t) n, ret_error);
+static int compare_names(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Paths, in the order of the names. There need not be such a folder. */
+static int list_drop_ins(char ***ret, const char *folder, ManifestError *ret_error) {
+        _cleanup_(strv_freep) char **paths = NULL;
+        DIR *dir = opendir(folder);
+        int r = 0;
+
+        if (!dir && errno != ENOENT && errno != ENOTDIR)
+                return load_fail(ret_error, folder, "it cannot be read: %s", strerror(errno));
+        if (!dir)
+                return 0;
+
+        for (struct dirent *entry; r >= 0 && (entry = readdir(dir));)
+                if (manifest_is_name(entry->d_name))
+                        r = strv_extendf(&paths, "%s/%s", folder, entry->d_name);
+        (void) closedir(dir);
+        if (r < 0)
+                return r;
+        if (strv_length(paths) > MANIFEST_DROP_INS_MAX)
+                return load_fail(ret_error, folder, "%zu drop-ins, of at most %u: merge some",
+                                 strv_length(paths), MANIFEST_DROP_INS_MAX);
+
+        if (paths)
+                qsort(paths, strv_length(paths), sizeof(char *), compare_names);
+        *ret = TAKE_PTR(paths);
+        return 0;
+}
+
+static int add_drop_ins(Files *files, const char *folder, ManifestError *ret_error) {
+        _cleanup_(strv_freep) char **paths = NULL;
+        int r;
+
+        r = list_drop_ins(&paths, folder, ret_error);
+        STRV_FOREACH (path, paths) {
+                if (r < 0)
+                        break;
+                if (manifest_is_masked(*path))
+                        continue;
+                r = add_file(files, *path, ret_error);
+                /* It has gone since. */
+                if (r == -ENOENT)
+                        r = 0;
+        }
+
+        return r;
+}
+
+int manifest_load(Manifest **ret,
+                  const Manifest *former,
+                  const char *path,
+                  const char *drop_ins,
+                  ManifestError *ret_error) {
+        _cleanup_(files_done) Files files = { 0 };
+        int r;
+
+        r = add_file(&files, path, ret_error);
+        if (r >= 0 && drop_ins)
+                r = add_drop_ins(&files, drop_ins, ret_error);
+        if (r < 0)
+                return r;
+
+        return manifest_parse_layers(ret, former, files.layers, files.n_layers, ret_error);
+}
+
+bool manifest_is_name(const char *name) {
+        size_t n = strlen(name), n_extension = strlen(EXTENSION);
+
+        return n > n_extension && *name != '.' && streq(name + n - n_extension, EXTENSION);
 }
 
 bool manifest_is_masked(const char *path) {

@@ -120,9 +120,22 @@ static int write_origin(const SidecarSpec *spec, json_object *object) {
         return r;
 }
 
+static int set_text(char **target, json_object *object) {
+        const char *text = json_object_to_json_string_ext(
+                object,
+                JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+        return text ? free_and_strdup(target, text) : -ENOMEM;
+}
+
+/*
+ * A process is started and kept up by all of it, but for what people read, what only decides
+ * whether it is started, and the folders, which say no more than which program is found.
+ */
 static int spec_make_json(SidecarSpec *spec) {
+        static const char *const others[] = { "description", "autoStart", "x-baseDir",
+                                              "x-manifestDir" };
         _cleanup_(json_object_putp) json_object *object = json_object_new_object();
-        const char *text;
         int r;
 
         if (!object)
@@ -133,10 +146,10 @@ static int spec_make_json(SidecarSpec *spec) {
         if (r < 0)
                 return r;
 
-        text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
-                                                              JSON_C_TO_STRING_SPACED |
-                                                              JSON_C_TO_STRING_NOSLASHESCAPE);
-        return text ? free_and_strdup(&spec->effective_json, text) : -ENOMEM;
+        r = set_text(&spec->effective_json, object);
+        for (size_t i = 0; i < ELEMENTSOF(others); i++)
+                json_object_object_del(object, others[i]);
+        return r < 0 ? r : set_text(&spec->process_json, object);
 }
 
 static int spec_new(SidecarSpec **ret, const Reader *reader, const char *name) {
@@ -368,14 +381,6 @@ static int json_read(Reader *reader, const char *text, size_t n_bytes, json_obje
         return 0;
 }
 
-static int reader_run(Reader *reader, const char *text, size_t n_bytes) {
-        _cleanup_(json_object_putp) json_object *root = NULL;
-        int r;
-
-        r = json_read(reader, text, n_bytes, &root);
-        return r < 0 ? r : document_read(reader, root);
-}
-
 static int
 scan(JsonScan *ret, const char *path, const char *text, size_t n_bytes, ManifestError *ret_error) {
         _cleanup_free_ char *copy = strdup(path);
@@ -393,6 +398,26 @@ scan(JsonScan *ret, const char *path, const char *text, size_t n_bytes, Manifest
                         .message = TAKE_PTR(error.message),
                 };
         return r;
+}
+
+int manifest_read_json(const char *path,
+                       const char *text,
+                       size_t n_bytes,
+                       JsonScan *ret_scan,
+                       json_object **ret,
+                       ManifestError *ret_error) {
+        _cleanup_(json_scan_done) JsonScan lines = { 0 };
+        Reader reader = { .path = path, .scan = &lines, .error = ret_error };
+        int r;
+
+        r = scan(&lines, path, text, n_bytes, ret_error);
+        if (r >= 0)
+                r = json_read(&reader, text, n_bytes, ret);
+        if (r < 0)
+                return r;
+
+        *ret_scan = TAKE(lines, (JsonScan){ 0 });
+        return 0;
 }
 
 static ManifestSource *source_new(const char *path, const char *text, size_t n_bytes) {
@@ -418,6 +443,7 @@ int manifest_parse(Manifest **ret,
                    size_t n_bytes,
                    ManifestError *ret_error) {
         _cleanup_(manifest_freep) Manifest *manifest = NULL;
+        _cleanup_(json_object_putp) json_object *root = NULL;
         _cleanup_(json_scan_done) JsonScan lines = { 0 };
         _cleanup_free_ char *folder = NULL;
         Reader reader = { .path = path, .scan = &lines, .error = ret_error };
@@ -435,13 +461,13 @@ int manifest_parse(Manifest **ret,
         if (!manifest->source)
                 return -ENOMEM;
 
-        r = scan(&lines, path, text, n_bytes, ret_error);
+        r = manifest_read_json(path, text, n_bytes, &lines, &root, ret_error);
         if (r < 0)
                 return r;
 
         reader.manifest = manifest;
         reader.manifest_dir = folder;
-        r = reader_run(&reader, text, n_bytes);
+        r = document_read(&reader, root);
         free(reader.base_dir);
         if (r < 0)
                 return r;

@@ -84,8 +84,7 @@ static size_t count_values(json_object *value) {
         return n;
 }
 
-/* The number of a place's value in the document's order, which JsonScan keeps lines by. */
-static size_t place_number(const Place *place) {
+size_t place_number(const Place *place) {
         size_t n;
 
         if (!place->parent)
@@ -99,19 +98,24 @@ static size_t place_number(const Place *place) {
         return n;
 }
 
-static int place_append_pointer(const Place *place, char **pointer) {
+int place_append_step(const Place *place, char **pointer) {
         char index[24];
+
+        if (!place->parent)
+                return 0;
+
+        (void) snprintf(index, sizeof(index), "%zu", place->index);
+        return json_pointer_append(pointer, place->key ? place->key : index);
+}
+
+static int place_append_pointer(const Place *place, char **pointer) {
         int r;
 
         if (!place->parent)
                 return 0;
 
         r = place_append_pointer(place->parent, pointer);
-        if (r < 0)
-                return r;
-
-        (void) snprintf(index, sizeof(index), "%zu", place->index);
-        return json_pointer_append(pointer, place->key ? place->key : index);
+        return r < 0 ? r : place_append_step(place, pointer);
 }
 
 int reader_fail(Reader *reader, const Place *place, const char *format, ...) {

@@ -37,8 +37,25 @@ void place_next(Place *place);
 /* false: the object has no such key. */
 bool place_find(const Place *object, const char *key, Place *ret);
 
+/* The number of a place's value in the document's order, which JsonScan keeps lines by. */
+size_t place_number(const Place *place);
+
+/* Appends "/key" or "/index" to a pointer; nothing for the document. */
+int place_append_step(const Place *place, char **pointer);
+
 /* Of a value that is known to be a string. */
 const char *place_string(const Place *place);
+
+/*
+ * What json-c makes of a text, and where its lines are. -EBADMSG: it is no such JSON as JsonScan
+ * lets through, and *ret_error says why.
+ */
+int manifest_read_json(const char *path,
+                       const char *text,
+                       size_t n_bytes,
+                       JsonScan *ret_scan,
+                       json_object **ret,
+                       ManifestError *ret_error);
 
 #define TYPE(type) (1u << json_type_##type)
 

@@ -22,6 +22,7 @@ ManifestSource *manifest_source_unref(ManifestSource *source) {
 
         free(source->path);
         free(source->text);
+        strv_free(source->drop_ins);
         free(source);
         return NULL;
 }
@@ -76,6 +77,7 @@ SidecarSpec *sidecar_spec_unref(SidecarSpec *spec) {
         free(spec->base_dir);
         free(spec->manifest_dir);
         free(spec->effective_json);
+        free(spec->process_json);
         manifest_source_unref(spec->source);
         free(spec);
         return NULL;

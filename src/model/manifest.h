@@ -130,8 +130,9 @@ typedef struct Dependency {
 /* The text that a manifest was read from: whoever has to read it again needs no file. */
 typedef struct ManifestSource {
         unsigned n_ref;
-        char *path; /* as given to manifest_parse() */
-        char *text;
+        char *path;      /* as given to manifest_parse() */
+        char *text;      /* with the drop-ins merged in */
+        char **drop_ins; /* their paths, in order */
         size_t n_bytes;
         uint64_t number; /* by which records refer to it; 0: none does. Core's, as is the next */
         uint64_t recorded_in; /* the ledger that has it */
@@ -192,6 +193,7 @@ struct SidecarSpec {
          * "x-manifestDir".
          */
         char *effective_json;
+        char *process_json; /* of that, what concerns a process: a change asks for a restart */
 };
 
 SidecarSpec *sidecar_spec_ref(SidecarSpec *spec);

@@ -90,7 +90,8 @@ static char *text_of(const Lifecycle *l, const char *waits_for) {
                 return running_text(l);
 
         case SUB_STATE_FAILED:
-                return strdup("stays as it is until somebody starts it, or its manifest changes");
+                return strdup("stays as it is until somebody starts it, or its manifest or program "
+                              "changes");
 
         default:
                 return strdup("stays as it is until somebody starts it");

@@ -67,6 +67,10 @@ int xdg_data_home(char **ret) {
         return home_or(ret, "XDG_DATA_HOME", ".local/share");
 }
 
+int xdg_config_home(char **ret) {
+        return home_or(ret, "XDG_CONFIG_HOME", ".config");
+}
+
 int xdg_data_path(char ***ret) {
         _cleanup_(strv_freep) char **path = NULL, **dirs = NULL;
         const char *value = getenv("XDG_DATA_DIRS");

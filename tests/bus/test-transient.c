@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "brings.h"
+#include "files.h"
 #include "test.h"
 
 #define INVALID_ARGS "org.freedesktop.DBus.Error.InvalidArgs"
@@ -60,19 +61,6 @@ static void assert_text(const char *property, const char *wanted) {
         ck_assert_str_eq(got, wanted);
 }
 
-static size_t count_events(const char *type) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        size_t n = 0;
-
-        ck_assert_int_ge(world_call(world, WORLD_PATH, "Manager", "GetEvents", NULL, &reply,
-                                    "ta{sv}", (uint64_t) 0, 1, "types", "as", 1, type),
-                         0);
-        ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "a{sv}"), 0);
-        for (; sd_bus_message_at_end(reply, false) == 0; n++)
-                ck_assert_int_ge(sd_bus_message_skip(reply, "a{sv}"), 0);
-        return n;
-}
-
 static bool is_up(const char *name) {
         return streq(world_state(world, name), "Running/ready");
 }
@@ -95,14 +83,14 @@ START_TEST(a_hold_with_a_manifest_makes_an_app_that_goes_with_it) {
         assert_text("LoadState", "loaded");
         app_wait_ready(world);
         ck_assert(was_born_with(world, "one", "env ANY_NAME=it-likes"));
-        ck_assert_uint_eq(count_events("app-added"), 1);
-        ck_assert_uint_eq(count_events("app-removed"), 0);
+        ck_assert_uint_eq(count_events(world, "app-added"), 1);
+        ck_assert_uint_eq(count_events(world, "app-removed"), 0);
 
         pidfd = world_open_main(world, "one");
         sd_bus_close_unref(client);
         ck_assert(process_is_gone(pidfd, WORLD_PATIENCE));
         await_removal();
-        ck_assert_uint_eq(count_events("app-removed"), 1);
+        ck_assert_uint_eq(count_events(world, "app-removed"), 1);
 }
 END_TEST
 
@@ -181,7 +169,7 @@ START_TEST(one_that_is_wrong_is_refused_with_the_place_and_leaves_nothing) {
         bring_in_vain(client, (Brings){ .base_dir = "/" }, INVALID_ARGS, "base-dir");
         ck_assert(!app_is_there());
         ck_assert_uint_eq(app_count_holds(world), 0);
-        ck_assert_uint_eq(count_events("app-added"), 0);
+        ck_assert_uint_eq(count_events(world, "app-added"), 0);
         sd_bus_close_unref(client);
 }
 END_TEST
@@ -230,6 +218,80 @@ START_TEST(d2_what_ended_while_there_was_no_brain_gives_the_installed_one_back) 
         app_await_holds(world, 0);
         ck_assert(!is_transient());
         (void) world_start_ready(world, "installed");
+}
+END_TEST
+
+#define FILE_OF_APP "data/sidecard/apps/" WORLD_APP ".json"
+
+START_TEST(f3_a_file_under_the_manifest_of_a_hold_is_told_and_touches_nothing) {
+        sd_bus *client = client_open(world);
+        int pidfd;
+
+        world_run(world);
+        listen_to_removals();
+        bring(client, (Brings){ .manifest = MANIFEST(SLEEPER("one")) });
+        app_wait_ready(world);
+        pidfd = world_open_main(world, "one");
+
+        /* That there is none, or a first one, is no news, be it of this brain or the next. */
+        kill_the_brain(world);
+        call_reload(world);
+        file_write_json(world, FILE_OF_APP, MANIFEST(SLEEPER("file")));
+        call_reload(world);
+        kill_the_brain(world);
+        call_reload(world);
+        ck_assert_uint_eq(count_events(world, "manifest"), 0);
+
+        file_write_json(world, FILE_OF_APP, "{");
+        call_reload(world);
+        assert_text("LoadState", "loaded");
+        ck_assert_uint_eq(count_events(world, "manifest"), 1);
+        kill_the_brain(world);
+        call_reload(world);
+        ck_assert_uint_eq(count_events(world, "manifest"), 1);
+        file_write_json(world, FILE_OF_APP, MANIFEST(SLEEPER("file")));
+        call_reload(world);
+        ck_assert_uint_eq(count_events(world, "manifest"), 2);
+        file_remove(world, FILE_OF_APP);
+        call_reload(world);
+        ck_assert_uint_eq(count_events(world, "manifest"), 3);
+        kill_the_brain(world);
+        call_reload(world);
+        ck_assert_uint_eq(count_events(world, "manifest"), 3);
+        ck_assert(is_transient() && is_up("one") && !process_is_gone(pidfd, 0));
+        ck_assert(!needs_restart(world, "one"));
+
+        client_release(client);
+        await_removal();
+        ck_assert_uint_eq(count_events(world, "app-added"), 1);
+        ck_assert_uint_eq(count_events(world, "app-removed"), 1);
+        sd_bus_close_unref(client);
+        close(pidfd);
+}
+END_TEST
+
+START_TEST(f3_the_same_manifest_from_elsewhere_asks_for_a_restart_where_the_program_is_another) {
+        static const char manifest[] =
+                MANIFEST("\"one\": {\"command\": [\"tool\"]}, " SLEEPER("two"));
+        sd_bus *first = client_open(world), *second = client_open(world);
+        _cleanup_free_ char *here = NULL, *there = NULL;
+
+        ck_assert_int_ge(asprintf(&here, "%s/here", world->dir), 0);
+        ck_assert_int_ge(asprintf(&there, "%s/there", world->dir), 0);
+        world_run(world);
+        file_replace_program(world, "here/tool", 1);
+        file_replace_program(world, "there/tool", 1);
+        bring(first, (Brings){ .manifest = manifest, .base_dir = here });
+        app_wait_ready(world);
+        ck_assert(!needs_restart(world, "one"));
+
+        bring(second, (Brings){ .manifest = manifest, .base_dir = there });
+        WORLD_AWAIT(world, needs_restart(world, "one"));
+        ck_assert(!needs_restart(world, "two"));
+        restart_it(world, "one");
+        ck_assert(!needs_restart(world, "one"));
+        sd_bus_close_unref(first);
+        sd_bus_close_unref(second);
 }
 END_TEST
 
@@ -295,15 +357,18 @@ START_TEST(h1_linger_of_the_manifest_is_that_of_a_hold_that_says_none) {
 }
 END_TEST
 
-TEST_MAIN_TIMEOUT("transient",
-                  120,
-                  world_setup,
-                  world_teardown,
-                  a_hold_with_a_manifest_makes_an_app_that_goes_with_it,
-                  it_is_over_an_installed_one_which_is_back_in_force_afterwards,
-                  another_text_is_refused_while_something_is_up,
-                  one_that_is_wrong_is_refused_with_the_place_and_leaves_nothing,
-                  d2_a_transient_app_outlives_the_brain_and_ends_as_it_would_have,
-                  d2_what_ended_while_there_was_no_brain_gives_the_installed_one_back,
-                  h5_an_app_of_the_session_starts_with_the_daemon_and_no_hold_ends_it,
-                  h1_linger_of_the_manifest_is_that_of_a_hold_that_says_none)
+TEST_MAIN_TIMEOUT(
+        "transient",
+        120,
+        world_setup,
+        world_teardown,
+        a_hold_with_a_manifest_makes_an_app_that_goes_with_it,
+        it_is_over_an_installed_one_which_is_back_in_force_afterwards,
+        another_text_is_refused_while_something_is_up,
+        one_that_is_wrong_is_refused_with_the_place_and_leaves_nothing,
+        d2_a_transient_app_outlives_the_brain_and_ends_as_it_would_have,
+        d2_what_ended_while_there_was_no_brain_gives_the_installed_one_back,
+        f3_a_file_under_the_manifest_of_a_hold_is_told_and_touches_nothing,
+        f3_the_same_manifest_from_elsewhere_asks_for_a_restart_where_the_program_is_another,
+        h5_an_app_of_the_session_starts_with_the_daemon_and_no_hold_ends_it,
+        h1_linger_of_the_manifest_is_that_of_a_hold_that_says_none)

@@ -273,6 +273,28 @@ static void tell_vain(void) {
         patient_await("taken", "Failed/failed", 1, 0);
 }
 
+/* What has failed is tried again with a program, and with a manifest, that came later. */
+static void prepare_catalog(void) {
+        world_write_sidecars(world, "'late': {'command': ['@DIR@/late']},"
+                                    " 'held': {'command': ['@DIR@/nowhere']}");
+}
+
+static void tell_catalog(void) {
+        patient_start("late");
+        patient_await("late", "Failed/failed", 0, 0);
+        patient_start("held");
+        patient_await("held", "Failed/failed", 0, 0);
+        world_write_sidecars(world, "'late': {'command': ['@DIR@/late']}," SLEEPER("held"));
+        patient_reload();
+        patient_await("held", "Running/ready", 0, 0);
+        world_write_file(world, "late", 0755,
+                         "#!/bin/sh\n"
+                         "exec " TEST_CHILDREN "/only \"${0%late}only-late\" " TEST_CHILDREN
+                         "/sleeper\n");
+        patient_reload();
+        patient_await("late", "Running/ready", 0, 0);
+}
+
 #define LINES 400
 
 static void prepare_output(void) {
@@ -370,6 +392,7 @@ const Story stories[] = {
         { "mode", "one,two,both", prepare_mode, tell_mode },
         { "way-back", "one,two,both", prepare_way_back, tell_way_back },
         { "vain", "missing,taken", prepare_vain, tell_vain },
+        { "catalog", "late,held", prepare_catalog, tell_catalog },
         { "output", "one", prepare_output, tell_output, check_output },
         { "end", "web,deaf,waiting,down", prepare_crowd, tell_end },
         { "upgrade", "web,deaf,waiting,held,down", prepare_crowd, tell_upgrade },

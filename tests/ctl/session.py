@@ -31,6 +31,7 @@ class Session:
             XDG_RUNTIME_DIR=f"{self.home}/run",
             XDG_DATA_HOME=f"{self.home}/data",
             XDG_STATE_HOME=f"{self.home}/state",
+            XDG_CONFIG_HOME=f"{self.home}/config",
             XDG_DATA_DIRS=f"{self.home}/nothing",
             DBUS_SESSION_BUS_ADDRESS=address,
             LC_ALL="C.UTF-8",
@@ -41,6 +42,7 @@ class Session:
         (self.home / "run").mkdir(mode=0o700)
         self.apps = self.home / "data/sidecard/apps"
         self.apps.mkdir(parents=True)
+        self.drop_ins = self.home / "config/sidecard/apps"
         for manifest in manifests:
             (self.apps / f"{manifest['id']}.json").write_text(json.dumps(manifest))
         self.bus = self.spawn(

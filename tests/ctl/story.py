@@ -189,7 +189,7 @@ class Names(Story):
             self.expect(2, pattern, *arguments)
 
     def test_what_comes_later_says_so(self):
-        for verb in "top show cat import export doctor".split():
+        for verb in "top import export doctor".split():
             self.expect(2, f"{verb} is not supported yet by this version", verb)
             self.assertNotRegex(self.run_ok("--help"), rf"(?m)^  {verb}\b")
 
@@ -544,6 +544,56 @@ class Apps(Story):
         self.assertEqual((problem["path"], problem["pointer"]), (broken, "/sidecars/x/command"))
         self.assertEqual(self.session.run("check", good).returncode, 0)
         self.assertEqual(self.session.json("check", good), [])
+
+    def add_drop_in(self, name, text):
+        drop_in = self.session.drop_ins / f"{OTHER}.json.d" / name
+        drop_in.parent.mkdir(parents=True, exist_ok=True)
+        drop_in.write_text(text)
+        self.addCleanup(drop_in.unlink)
+        return drop_in
+
+    def reload(self):
+        manager = ("org.sidecard.Sidecars1", "/org/sidecard/Sidecars1", "org.sidecard.Sidecars1.Manager")
+        subprocess.run(
+            ["busctl", "--user", "call", *manager, "Reload"],
+            env=self.session.environment, check=True, stdout=subprocess.DEVNULL,
+        )
+
+    def test_check_knows_drop_ins(self):
+        manifest = str(self.session.apps / f"{OTHER}.json")
+        drop_in = self.add_drop_in("10.json", '{"sidecars": {\n"lone": {"startTimeout": "soon"}}}')
+        for file in manifest, str(drop_in):
+            [problem] = self.session.json("check", file)
+            self.assertEqual(
+                (problem["path"], problem["line"], problem["pointer"]),
+                (str(drop_in), 2, "/sidecars/lone/startTimeout"),
+            )
+        drop_in.write_text('{"sidecars": {"lone": {"startTimeout": "1s"}}}')
+        self.assertEqual(self.session.json("check", manifest, str(drop_in)), [])
+
+    def test_cat_shows_the_manifest_and_the_drop_ins_each_with_its_path(self):
+        manifest = self.session.apps / f"{OTHER}.json"
+        self.addCleanup(self.reload)
+        drop_in = self.add_drop_in("20.json", '{"sidecars": {"lone": {"description": "x"}}}')
+        self.reload()
+        self.assertEqual(
+            self.run_ok("cat", OTHER),
+            f"# {manifest}\n{manifest.read_text()}\n\n# {drop_in}\n{drop_in.read_text()}\n",
+        )
+        files = self.session.json("cat", OTHER)
+        self.assertEqual([file["Path"] for file in files], [str(manifest), str(drop_in)])
+        self.assertEqual(json.loads(files[0]["Text"])["id"], OTHER)
+        self.expect(2, f"sidecarctl cat {OTHER}", "cat", f"{OTHER}/lone")
+        self.assertIn("# ", self.run_ok("cat", "org.example.Broken"))
+
+    def test_show_has_every_property(self):
+        app = dict(line.split("=", 1) for line in self.run_ok("show", OTHER).splitlines())
+        self.assertEqual((app["Id"], app["LoadState"], app["DropInPaths"]), (OTHER, "loaded", "[]"))
+        sidecar = dict(line.split("=", 1) for line in self.run_ok("show", f"{OTHER}/lone").splitlines())
+        self.assertEqual((sidecar["Name"], sidecar["NeedsRestart"]), ("lone", "false"))
+        [shown] = self.session.json("show", f"{OTHER}/lone")
+        self.assertEqual(set(shown), set(sidecar))
+        self.assertEqual(self.run_ok("show", OTHER, OTHER).count("\n\n"), 1)
 
 
 class NoDaemon(unittest.TestCase):

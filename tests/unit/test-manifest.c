@@ -312,7 +312,7 @@ static void assert_load(int answer, const char *says) {
         _cleanup_(manifest_freep) Manifest *manifest = NULL;
         ManifestError error = { 0 };
 
-        ck_assert_int_eq(manifest_load(&manifest, NULL, file, &error), answer);
+        ck_assert_int_eq(manifest_load(&manifest, NULL, file, NULL, &error), answer);
         if (answer == -EBADMSG) {
                 ck_assert_str_eq(error.path, file);
                 ck_assert_uint_eq(error.line, 0);

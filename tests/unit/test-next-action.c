@@ -38,7 +38,7 @@ START_TEST(what_has_failed_for_good_stays_so) {
         go(FAR_READY);
         spec.restart.policy = RESTART_POLICY_NO;
         (void) end_main(CLD_EXITED, 1);
-        assert_next("stays as it is until somebody starts it, or its manifest changes");
+        assert_next("stays as it is until somebody starts it, or its manifest or program changes");
         ck_assert_uint_eq(at, 0);
 }
 END_TEST

@@ -16,7 +16,7 @@ _sidecarctl_names() { # app, sidecar or both
 
 _sidecarctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= verb_at=0 i
-        local verbs='list status why start stop restart kill logs events wait mode hold run check daemon version'
+        local verbs='list status why start stop restart kill logs events wait mode hold run show cat check daemon version'
         local options='--json --color --help'
 
         for ((i = 1; i < COMP_CWORD; i++)); do
@@ -51,7 +51,7 @@ _sidecarctl() {
                 COMPREPLY=($(compgen -W "$(_sidecarctl_names sidecar)" -- "$cur"))
         elif [[ $verb == mode && $COMP_CWORD -gt $((verb_at + 1)) ]]; then
                 COMPREPLY=($(compgen -W "$(sidecarctl mode "$prev" 2>/dev/null | sed 's/^[^ ]* *//; s/ .*//')" -- "$cur"))
-        elif [[ $verb == list || $verb == events || $verb == mode ]]; then
+        elif [[ $verb == list || $verb == events || $verb == mode || $verb == cat ]]; then
                 COMPREPLY=($(compgen -W "$(_sidecarctl_names app)" -- "$cur"))
         elif [[ $verb != version ]]; then
                 COMPREPLY=($(compgen -W "$(_sidecarctl_names both)" -- "$cur"))

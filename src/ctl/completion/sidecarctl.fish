@@ -15,7 +15,7 @@ function __sidecarctl_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs list status why start stop restart kill logs events wait mode hold run check daemon version
+set -l verbs list status why start stop restart kill logs events wait mode hold run show cat check daemon version
 
 complete -c sidecarctl -f
 complete -c sidecarctl -l json -d 'Print JSON'
@@ -34,14 +34,16 @@ complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a events -d 'What happ
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a wait -d 'Wait until ready, stopped or settled'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a mode -d 'Show or switch the mode'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a hold -d 'Keep up while a command runs'
+complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a show -d 'Every property'
+complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a cat -d 'Manifest and drop-ins'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a run -d 'Run a command with the sidecars of a manifest'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a check -d 'Check manifests'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a daemon -d 'Start it, or let what is installed now take over'
 complete -c sidecarctl -n "__sidecarctl_verb daemon" -f -a 'ping upgrade'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a version -d 'Tell the version'
 
-complete -c sidecarctl -n '__sidecarctl_verb list status why start stop restart logs events wait mode hold' -a '(__sidecarctl_apps)'
-complete -c sidecarctl -n '__sidecarctl_verb status why start stop restart kill logs wait hold' -a '(__sidecarctl_sidecars)'
+complete -c sidecarctl -n '__sidecarctl_verb list status why start stop restart logs events wait mode hold show cat' -a '(__sidecarctl_apps)'
+complete -c sidecarctl -n '__sidecarctl_verb status why start stop restart kill logs wait hold show' -a '(__sidecarctl_sidecars)'
 complete -c sidecarctl -n '__sidecarctl_verb check run' -F
 
 complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode events' -l no-wait -d 'Do not wait'
