@@ -214,6 +214,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .waits_for = s->waits_for,
                 .evidence = s->evidence,
                 .program = s->program,
+                .missing_limits = s->missing_limits,
                 .readiness_path = s->alive_paths[0],
                 .liveness_path = s->alive_paths[1],
                 .main_pid = s->main_pid,

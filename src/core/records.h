@@ -76,6 +76,7 @@ typedef struct SidecarRecord {
         char *waits_for;
         Evidence evidence;
         char *program;
+        char **missing_limits;
         Generation generations[GENERATIONS_KEPT];
         char *readiness_path;
         char *liveness_path;

@@ -389,6 +389,7 @@ static int spawn(Launch *launch) {
                 .envp = launch->env,
                 .working_directory = launch->working_directory,
                 .stdin_fd = -1,
+                .limits = s->running->limits,
         };
         int r;
 

@@ -358,6 +358,7 @@ static void on_exec(void *userdata, int error) {
         }
 
         CRASHPOINT("exec-told");
+        sidecar_note_limits(s);
         lifecycle_on_exec(&s->life, clock_monotonic_usec());
         sidecar_converge(s);
         CRASHPOINT("exec-noted");
@@ -482,6 +483,7 @@ Sidecar *sidecar_free(Sidecar *s) {
         for (size_t i = 0; i < GENERATIONS_KEPT; i++)
                 free(s->generations[i].reason);
         free(s->program);
+        strv_free(s->missing_limits);
         sidecar_spec_unref(s->running);
         sidecar_spec_unref(s->spec);
         sidecar_spec_unref(s->ports_spec);

@@ -78,7 +78,8 @@ struct Sidecar {
         bool ignores_dependencies; /* started with "no-deps" */
         char *waits_for; /* the dependency that is not there yet, or has failed; or NULL */
         Evidence evidence;
-        char *program; /* of the current or last generation, where it was found; or NULL */
+        char *program;         /* of the current or last generation, where it was found; or NULL */
+        char **missing_limits; /* sentences, of the current or last generation; or NULL */
         Generation generations[GENERATIONS_KEPT]; /* the newest first */
         Tree *tree;
         LogRing *ring;

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "io/keeper-client.h"
+#include "model/limit.h"
 
 typedef struct Tree Tree;
 
@@ -31,6 +32,7 @@ typedef struct SpawnSpec {
         int kept_stdout_fd; /* their reading ends, which the keeper keeps for the next brain */
         int kept_stderr_fd;
         int kept_notify_fd; /* where it says how it is, kept likewise; -1: nowhere */
+        Limits limits;      /* as far as they can be had: see limit_find_fault() */
 } SpawnSpec;
 
 /*
@@ -119,6 +121,8 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec);
 
 /* The signal, then SIGCONT, to the main process alone; -ESRCH once it is reaped. */
 int tree_signal_main(Tree *tree, int signal);
+/* It is not reaped: its pid means no other process. */
+bool tree_main_is_there(const Tree *tree);
 /* To every process of the tree, each proven to belong before it is signalled. */
 int tree_signal_all(Tree *tree, int signal);
 /* One round of SIGKILL; to be repeated until on_emptied. */
