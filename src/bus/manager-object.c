@@ -17,6 +17,7 @@
 #include "config.h"
 #include "io/keeper-wire-client.h"
 #include "io/kernel-limits.h"
+#include "util/journal.h"
 #include "util/strv.h"
 
 #define API_LEVEL 1
@@ -195,6 +196,8 @@ static int append_features(sd_bus_message *reply, const Server *server) {
                 r = append_controllers(reply, server);
         if (r >= 0)
                 r = sd_bus_message_append(reply, "s", "keeper");
+        if (r >= 0 && journal_is_there())
+                r = sd_bus_message_append(reply, "s", "journal");
         if (r >= 0 && server->supervisor->is_safe_mode)
                 r = sd_bus_message_append(reply, "s", "safe-mode");
 

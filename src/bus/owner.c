@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bus/owner.h"
+#include "bus/write-stdin.h"
 #include "core/holds.h"
 #include "util/log.h"
 #include "util/strv.h"
@@ -36,13 +37,16 @@ static Owner *owner_free(Owner *owner) {
 
 DEFINE_CLEANUP(Owner, owner_free);
 
-/* The owner itself goes when its holds have: owners_prune(). */
+/* The owner itself goes when what it has is gone: owners_prune(). */
 static void owner_has_gone(Owner *owner) {
         Server *server = owner->server;
         _cleanup_free_ char *name = strdup(owner->name);
 
-        if (name)
-                holds_owner_gone(server->supervisor, name);
+        if (!name)
+                return;
+        stdin_calls_drop_of(server, name);
+        holds_owner_gone(server->supervisor, name);
+        owners_prune(server);
 }
 
 static int
@@ -124,7 +128,7 @@ static bool holds_something(const Server *server, const char *name) {
                 if (streq(server->supervisor->holds[i]->owner, name))
                         return true;
 
-        return false;
+        return stdin_calls_has_of(server, name);
 }
 
 void owners_prune(Server *server) {

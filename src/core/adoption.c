@@ -12,6 +12,7 @@
 
 #include "core/adoption.h"
 #include "core/goals.h"
+#include "core/message-ids.h"
 #include "core/past.h"
 #include "core/records.h"
 #include "core/tmpdirs.h"
@@ -110,6 +111,7 @@ static int take_app(const Adoption *adoption, AppRecord *record) {
         app->former_up = TAKE_PTR(record->former_up);
         app->former_server_url = TAKE_PTR(record->former_server_url);
         app->mode_reason = TAKE_PTR(record->mode_reason);
+        app->is_transient = record->is_transient && app->manifest;
         return 0;
 }
 
@@ -136,11 +138,11 @@ static int take_hold(const Adoption *adoption, const HoldRecord *record) {
         if (!app)
                 return 0;
         pidfd = keeper_client_take_holder(supervisor->keeper, record->place);
-        if (pidfd < 0) {
-                (void) log_warning_errno(pidfd, "%s: its holder, pid %d, is not known any more",
+        if (pidfd < 0)
+                (void) log_warning_errno(pidfd,
+                                         "%s: its holder, pid %d, was not kept: only its name"
+                                         " on the bus tells its end",
                                          record->app, (int) record->pid);
-                return 0;
-        }
 
         return hold_adopt(app, record, pidfd);
 }
@@ -178,6 +180,11 @@ static int take_all(Adoption *adoption) {
         for (size_t i = 0; r >= 0 && i < past->n_holds; i++)
                 if (past->holds[i])
                         r = take_hold(adoption, past->holds[i]);
+
+        /* Its last hold ended, or never stood, when the brain before us died. */
+        for (size_t i = 0; r >= 0 && i < supervisor->n_apps; i++)
+                if (!app_is_held(supervisor->apps[i]))
+                        app_uncover(supervisor->apps[i]);
 
         return r;
 }
@@ -259,10 +266,12 @@ static void tell(Supervisor *supervisor, unsigned n) {
                 text = NULL;
         event.text = text;
         (void) supervisor_add_event(supervisor, &event);
-        log_notice("Taking over from a supervisor that ended: %u sidecar%s adopted", n,
-                   n == 1 ? "" : "s");
+        log_about(&(LogSubject){ .message_id = MESSAGE_ADOPTED }, LOG_NOTICE, 0,
+                  "Taking over from a supervisor that ended: %u sidecar%s adopted", n,
+                  n == 1 ? "" : "s");
         if (supervisor->is_safe_mode)
-                log_error("This is safe mode: nothing is started before \"sidecarctl daemon "
+                log_about(&(LogSubject){ .message_id = MESSAGE_SAFE_MODE }, LOG_ERR, 0,
+                          "This is safe mode: nothing is started before \"sidecarctl daemon "
                           "upgrade\" or the next login");
 }
 
@@ -286,6 +295,8 @@ int supervisor_adopt(Supervisor *supervisor) {
         supervisor->bus_lost_at = adoption.past.supervisor.bus_lost_at;
         supervisor->bus_id = TAKE_PTR(adoption.past.supervisor.bus_id);
         supervisor->log_base = adoption.past.supervisor.log_base;
+        supervisor->session_has_begun = adoption.past.supervisor.session_has_begun;
+        supervisor->environment = TAKE_PTR(adoption.past.supervisor.environment);
         if (supervisor->log_base == 0)
                 supervisor_note_log_number(supervisor, clock_realtime_usec());
 

@@ -16,6 +16,7 @@
 #include "io/kernel-limits.h"
 #include "io/manifest-file.h"
 #include "model/restart.h"
+#include "util/journal.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -60,6 +61,8 @@ static int print_schedules(const Manifest *manifest) {
                 if (!schedule)
                         return -ENOMEM;
                 (void) printf("%s: %s\n", spec->name, schedule);
+                if (spec->log_journal && !journal_is_there())
+                        (void) printf("%s: there is no journal here for its lines\n", spec->name);
         }
 
         return 0;

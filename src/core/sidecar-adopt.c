@@ -62,6 +62,7 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         s->changed_at_usec = record->changed_at_usec;
         s->ready_at_usec = record->ready_at_usec;
         s->retry_at_usec = record->retry_at_usec;
+        s->stdin_closed_in = record->stdin_closed_in;
 
         r = free_and_strdup(&s->waits_for, record->waits_for);
         if (r >= 0)
@@ -70,6 +71,10 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
                 r = free_and_strdup(&s->alive_paths[1], record->liveness_path);
         if (r >= 0)
                 r = free_and_strdup(&s->token, record->token);
+        if (r >= 0)
+                r = strv_copy(&s->passed, record->passed);
+        if (r >= 0)
+                r = strv_copy(&s->arguments, record->arguments);
         if (r >= 0)
                 r = free_and_strdup(&s->status_text, record->status_text);
         if (r >= 0)
@@ -155,6 +160,7 @@ bool sidecar_resume(Sidecar *s) {
                                          sidecar_name(s));
 
         sidecar_adopt_notify(s, kept.notify_fd);
+        sidecar_adopt_stdin(s, kept.stdin_fd);
         CRASHPOINT("adopt-output-taken");
         if (generation != 0 && tree_resume(s->tree) == 0)
                 on_nothing_there(s);

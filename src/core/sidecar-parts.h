@@ -8,7 +8,21 @@
  * but for the secrets of a generation, which whoever prints its words has to know.
  */
 
+#include "core/app.h"
+#include "core/program-search.h"
 #include "core/sidecar.h"
+#include "model/template.h"
+#include "util/log.h"
+
+/* For what is logged of it; message_id: NULL, or of core/message-ids.h. */
+static inline LogSubject sidecar_subject(const Sidecar *sidecar, const char *message_id) {
+        return (LogSubject){
+                .app = sidecar->app->id,
+                .name = sidecar->spec->name,
+                .generation = sidecar->life.generation,
+                .message_id = message_id,
+        };
+}
 
 /* Any number: for jitter. */
 uint32_t sidecar_roll(void);
@@ -26,6 +40,14 @@ void sidecar_hear_notify(Sidecar *sidecar);
 void sidecar_drain_notify(Sidecar *sidecar);
 /* The generation is over. */
 void sidecar_close_notify(Sidecar *sidecar);
+
+/*
+ * Its lines from that number on, each once, go to the journal and to our own log, where they are to
+ * (core/sidecar-journal.c).
+ */
+void sidecar_tell_lines(Sidecar *sidecar, uint64_t first);
+/* The generation has ended: tells how many did not get into the journal. */
+void sidecar_end_journal(Sidecar *sidecar);
 
 /*
  * Looks for the line by which it says that it is ready, from that number on
@@ -60,6 +82,8 @@ uint16_t sidecar_probe_port(const Sidecar *sidecar, const ProbeSpec *spec);
  */
 void sidecar_ask_to_stop(Sidecar *sidecar);
 void sidecar_resume_stop(Sidecar *sidecar);
+/* Its main is known, and has the signal that waited for that. */
+void sidecar_note_forked(Sidecar *sidecar);
 /* It has ended, or is ended by other means: an answer is of no use any more. */
 void sidecar_forget_stop(Sidecar *sidecar);
 
@@ -72,10 +96,48 @@ char *sidecar_token_path(const Sidecar *sidecar);
 void sidecar_remove_token_file(const Sidecar *sidecar);
 
 /*
+ * The stdin of a generation (core/sidecar-stdin.c): where it is read, the caller's, and what the
+ * keeper is to keep, borrowed; -1: /dev/null.
+ */
+int sidecar_open_stdin(Sidecar *sidecar, int *ret_read_fd, int *ret_kept_fd);
+/* Takes the descriptor over that another brain had; -1: there is none. */
+void sidecar_adopt_stdin(Sidecar *sidecar, int fd);
+/* Its main process has ended, or never was. */
+void sidecar_close_stdin(Sidecar *sidecar);
+
+/*
  * All that may stand nowhere but in its environment, its requests and the answer of GetEndpoint: of
  * the current or last generation. None is an empty vector or NULL.
  */
 int sidecar_list_secrets(const Sidecar *sidecar, char ***ret);
+/* A copy of text without them; NULL: it cannot be told, or there is none. */
+char *sidecar_blank(const Sidecar *sidecar, const char *text);
+
+/* What the holds pass on to the generation that begins (core/sidecar-passed.c). */
+int sidecar_take_passed(Sidecar *sidecar);
+
+/* Each filled in; *ret is empty where there are none. */
+int sidecar_expand_all(char ***ret, char *const *templates, const TemplateValues *values);
+
+/* The program of a probe, as it is to be run now (core/sidecar-exec-probe.c). All zero at first. */
+typedef struct ProbeProgram {
+        SpawnSpec spec; /* borrows from the others, and from the sidecar */
+        char *path;
+        char **argv;
+        char **env;
+        char *working_directory;
+        ProgramFault fault;
+} ProbeProgram;
+
+/* -ECANCELED: it cannot be run, and its fault says why. */
+int probe_program_make(ProbeProgram *program,
+                       const Sidecar *sidecar,
+                       const ProbeSpec *spec,
+                       const TemplateValues *values);
+void probe_program_done(ProbeProgram *program);
+
+/* What the generation was started with, for the programs of its probes. Takes env over. */
+void sidecar_keep_environment(Sidecar *sidecar, char **env);
 
 /*
  * A deadline of this supervisor has fired, or a probe went unanswered by then. Where that is far

@@ -16,10 +16,14 @@
 #include "model/template.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
+#include "util/duration.h"
 #include "util/log.h"
 #include "util/strv.h"
 
 #define NOBODY_LISTENS "nobody listens there any more"
+
+/* From here on a timer is late because we were not run, not because there was much to do. */
+#define LATE_USEC (100 * USEC_PER_MSEC)
 
 /* The texts of a target, while the probe is being started. */
 typedef struct Texts {
@@ -30,6 +34,8 @@ typedef struct Texts {
         char **headers;
         char *token_path;
         char *unix_socket; /* or NULL */
+        ProbeProgram program;
+        TemplateValues values; /* borrows from the others */
 } Texts;
 
 static void texts_done(Texts *texts) {
@@ -40,6 +46,7 @@ static void texts_done(Texts *texts) {
         strv_free(texts->headers);
         free(texts->token_path);
         free(texts->unix_socket);
+        probe_program_done(&texts->program);
 }
 
 static const ProbeSpec *probe_spec(const Sidecar *s, bool is_liveness) {
@@ -82,6 +89,7 @@ static void note_answer(Sidecar *s, int path_index) {
         char **alive_path = &s->alive_paths[s->probes_liveness];
 
         s->owner_is_known[s->probes_liveness] = true;
+        s->probe_was_late = false;
         if (path_index >= 0 && !*alive_path)
                 (void) free_and_strdup(alive_path,
                                        probe_spec(s, s->probes_liveness)->paths[path_index]);
@@ -95,7 +103,8 @@ static void note_answer(Sidecar *s, int path_index) {
 static PortOwner find_owner(const Sidecar *s, bool is_liveness, PortHolder *ret_stranger) {
         const ProbeSpec *spec = probe_spec(s, is_liveness);
 
-        if (spec->any_owner || spec->unix_socket || s->owner_is_known[is_liveness])
+        if (spec->kind == PROBE_EXEC || spec->any_owner || spec->unix_socket ||
+            s->owner_is_known[is_liveness])
                 return PORT_OWNER_TREE;
 
         return sidecar_find_port_owner(s, sidecar_probe_port(s, spec), ret_stranger);
@@ -126,6 +135,25 @@ static void judge(Sidecar *s, const ProbeResult *result) {
                 note_answer(s, result->path_index);
 }
 
+/*
+ * What was to be answered by then was perhaps not even sent: a connection is made by the kernel
+ * while we do not run, a request is not. Not twice in a row, or a brain that is always late would
+ * never find out.
+ */
+static bool had_no_time(Sidecar *s, const ProbeResult *result) {
+        bool was_late = s->probe_was_late;
+
+        s->probe_was_late = clock_monotonic_usec() > result->until_usec + LATE_USEC;
+        return s->probe_was_late && !was_late;
+}
+
+static void judge_in_time(Sidecar *s, const ProbeResult *result) {
+        if (!result->alive && had_no_time(s, result))
+                lifecycle_on_probe_dropped(&s->life, clock_monotonic_usec());
+        else
+                judge(s, result);
+}
+
 static void on_probe(const ProbeResult *result, void *userdata) {
         Sidecar *s = userdata;
         uint64_t interval = probe_spec(s, s->probes_liveness)->interval_usec;
@@ -134,12 +162,12 @@ static void on_probe(const ProbeResult *result, void *userdata) {
         log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
         CRASHPOINT("probe-answered");
         if (result->alive || !supervisor_check_time(s->supervisor, result->until_usec, interval))
-                judge(s, result);
+                judge_in_time(s, result);
         sidecar_converge(s);
         CRASHPOINT("probe-noted");
 }
 
-static int expand_all(char ***ret, char *const *texts, const TemplateValues *values) {
+int sidecar_expand_all(char ***ret, char *const *texts, const TemplateValues *values) {
         _cleanup_(strv_freep) char **expanded = NULL;
 
         STRV_FOREACH (text, texts) {
@@ -160,7 +188,7 @@ static int expand_all(char ***ret, char *const *texts, const TemplateValues *val
 /* path: the only one to ask; NULL: all of the spec. */
 static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec, char *path) {
         char *only[] = { path, NULL };
-        TemplateValues values = { .spec = s->running, .ports = s->ports, .token = s->token };
+        TemplateValues *values = &texts->values;
         int r;
 
         texts->runtime_dir = sidecar_runtime_dir(s);
@@ -169,20 +197,40 @@ static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec, char *
         if (!texts->runtime_dir || !texts->state_dir || !texts->token_path)
                 return -ENOMEM;
 
-        values.runtime_dir = texts->runtime_dir;
+        *values = (TemplateValues){
+                .spec = s->running,
+                .ports = s->ports,
+                .token = s->token,
+                .token_file = texts->token_path,
+                .passed = s->passed,
+                .runtime_dir = texts->runtime_dir,
+                .state_dir = texts->state_dir,
+        };
         r = sidecar_list_urls(s, &texts->urls);
         if (r < 0)
                 return r;
 
-        values.state_dir = texts->state_dir;
-        values.urls = texts->urls;
-        values.token_file = texts->token_path;
+        values->urls = texts->urls;
         if (spec->unix_socket)
-                r = template_expand(&texts->unix_socket, spec->unix_socket, &values, NULL);
+                r = template_expand(&texts->unix_socket, spec->unix_socket, values, NULL);
         if (r < 0)
                 return r;
-        r = expand_all(&texts->paths, only[0] ? only : spec->paths, &values);
-        return r < 0 ? r : expand_all(&texts->headers, spec->headers, &values);
+        r = sidecar_expand_all(&texts->paths, only[0] ? only : spec->paths, values);
+        return r < 0 ? r : sidecar_expand_all(&texts->headers, spec->headers, values);
+}
+
+/* One that cannot be run is an answer. */
+static int set_program(ProbeTarget *target, Texts *texts, const Sidecar *s, const ProbeSpec *spec) {
+        int r;
+
+        target->tree = s->tree;
+        r = probe_program_make(&texts->program, s, spec, &texts->values);
+        if (r == -ECANCELED && texts->program.fault.text) {
+                target->fault = texts->program.fault.text;
+                return 0;
+        }
+        target->program = &texts->program.spec;
+        return r;
 }
 
 int sidecar_ask(const Sidecar *s,
@@ -210,6 +258,11 @@ int sidecar_ask(const Sidecar *s,
         target.paths = texts.paths;
         target.headers = texts.headers;
         target.unix_path = texts.unix_socket;
+        if (spec->kind == PROBE_EXEC) {
+                r = set_program(&target, &texts, s, spec);
+                if (r < 0)
+                        return r;
+        }
         return probe_start(ret, s->supervisor->prober, &target, handler, userdata);
 }
 
@@ -231,8 +284,12 @@ static uint64_t round_end(const Question *question) {
 }
 
 void sidecar_probe(Sidecar *s, const Step *step) {
-        const Question question = make_question(s, step->is_liveness, step->until);
+        Question question = make_question(s, step->is_liveness, step->until);
         int r;
+
+        /* The time of a program begins with its turn. */
+        if (step->is_liveness && probe_spec(s, true)->kind == PROBE_EXEC)
+                question.deadline_usec = USEC_INFINITY;
 
         s->probes_liveness = step->is_liveness;
         lifecycle_did_probe(&s->life);
@@ -256,16 +313,12 @@ int sidecar_unix_socket(const Sidecar *s, char **ret) {
         return 0;
 }
 
-static bool is_question(const ProbeSpec *spec) {
-        return spec->kind == PROBE_HTTP || spec->kind == PROBE_TCP;
-}
-
 static bool asks_liveness(const Sidecar *s) {
-        return is_question(&s->running->liveness.probe);
+        return probe_kind_is_asked(s->running->liveness.probe.kind);
 }
 
 bool sidecar_can_be_asked(const Sidecar *s) {
-        return is_question(&s->running->readiness) || asks_liveness(s);
+        return probe_kind_is_asked(s->running->readiness.kind) || asks_liveness(s);
 }
 
 int sidecar_ask_health(const Sidecar *s,

@@ -14,18 +14,17 @@
 #include <sys/stat.h>
 
 #include "core/environment.h"
+#include "core/program-search.h"
 #include "core/records.h"
+#include "core/session.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
 #include "io/ports.h"
-#include "io/program-file.h"
-#include "model/program.h"
 #include "model/template.h"
 #include "util/crashpoint.h"
 #include "util/mkdir.h"
 #include "util/strv.h"
-#include "util/utf8.h"
 #include "util/xdg.h"
 
 /* All that a start makes and hands on. */
@@ -63,7 +62,8 @@ static int refuse(Launch *launch, ReasonCode code, int error, bool permanent, ch
         Evidence *evidence = &launch->sidecar->evidence;
 
         free(evidence->detail);
-        evidence->detail = detail;
+        evidence->detail = sidecar_blank(launch->sidecar, detail);
+        free(detail);
         launch->cause->code = code;
         launch->cause->error = error;
         *launch->permanent = permanent;
@@ -217,6 +217,8 @@ int sidecar_list_urls(const Sidecar *s, char ***ret) {
 static int make_folder(const SidecarSpec *spec, const char *path, const char *word) {
         const char *socket = spec->readiness.unix_socket;
         bool wanted = any_mentions(spec->command, word) || any_mentions(spec->env, word) ||
+                      any_mentions(spec->readiness.command, word) ||
+                      any_mentions(spec->liveness.probe.command, word) ||
                       (spec->working_directory && strstr(spec->working_directory, word)) ||
                       (socket && strstr(socket, word));
 
@@ -264,86 +266,87 @@ static int prepare_token(Launch *launch) {
         return 0;
 }
 
+static int take_passed(Launch *launch) {
+        int r = sidecar_take_passed(launch->sidecar);
+
+        launch->values.passed = launch->sidecar->passed;
+        return r;
+}
+
+/* What a client adds is no template. */
 static int expand_command(Launch *launch) {
-        STRV_FOREACH (text, launch->sidecar->running->command) {
-                char *argument = NULL;
-                int r;
-
-                r = template_expand(&argument, *text, &launch->values, NULL);
-                if (r >= 0)
-                        r = strv_consume(&launch->argv, argument);
-                if (r < 0)
-                        return r;
-        }
-
-        return 0;
-}
-
-/* The list of places, for a sentence: at most a few lines on a terminal. */
-static char *say_tried(const char *program, char *const *tried) {
-        _cleanup_(strv_freep) char **triples = NULL;
-        char *text = NULL;
-        size_t n_bytes;
-        FILE *stream = open_memstream(&text, &n_bytes);
-
-        if (!stream)
-                return NULL;
-
-        (void) fprintf(stream, "program %s was not found; tried", program);
-        STRV_FOREACH (path, tried)
-                (void) fprintf(stream, "%s %s", path == tried ? "" : ",", *path);
-        (void) program_file_list_triples(&triples, tried);
-        STRV_FOREACH (path, triples) {
-                _cleanup_free_ char *valid = utf8_make_valid(*path, strlen(*path));
-
-                (void) fprintf(stream, "%s %s",
-                               path == triples ? "; for other machines there is" : ",",
-                               valid ? valid : "");
-        }
-        (void) fclose(stream);
-        return text;
-}
-
-/* For this start, and for whoever asks later what is wrong with it. */
-static int remember_program(Launch *launch, const char *path) {
-        launch->program = strdup(path);
-        return launch->program ? free_and_strdup(&launch->sidecar->program, path) : -ENOMEM;
-}
-
-/* The first that can be executed; what keeps one that is there from it is remembered. */
-static int find_program(Launch *launch) {
         Sidecar *s = launch->sidecar;
-        _cleanup_(strv_freep) char **candidates = NULL;
-        _cleanup_free_ char *fault = NULL;
-        int error = 0, r;
+        int r;
 
-        r = program_candidates(&candidates, s->running, launch->argv[0], getenv("PATH"));
+        r = sidecar_expand_all(&launch->argv, s->running->command, &launch->values);
+        STRV_FOREACH (argument, s->arguments)
+                if (r >= 0)
+                        r = strv_extend(&launch->argv, *argument);
+
+        return r;
+}
+
+/* For clients, who are not to read there what another has passed on. */
+static int note_tried(Sidecar *s, char *const *candidates) {
+        _cleanup_(strv_freep) char **tried = NULL;
+        int r = 0;
+
+        STRV_FOREACH (path, candidates) {
+                char *blanked = sidecar_blank(s, *path);
+
+                if (r >= 0 && blanked)
+                        r = strv_consume(&tried, blanked);
+        }
         if (r < 0)
                 return r;
 
-        STRV_FOREACH (path, candidates) {
-                _cleanup_free_ char *advice = NULL;
-
-                if (access(*path, F_OK) < 0)
-                        continue;
-                r = program_file_check(*path, &advice);
-                if (r >= 0)
-                        return remember_program(launch, *path);
-                if (r == -ENOMEM)
-                        return r;
-                if (!fault) {
-                        error = -r;
-                        fault = TAKE_PTR(advice);
-                }
-        }
-
         strv_free(s->evidence.tried);
-        s->evidence.tried = TAKE_PTR(candidates);
-        if (error != 0)
-                return refuse(launch, REASON_EXEC_FAILED, error, true, TAKE_PTR(fault));
+        s->evidence.tried = TAKE_PTR(tried);
+        return 0;
+}
 
-        return refuse(launch, REASON_BINARY_MISSING, ENOENT, true,
-                      say_tried(launch->argv[0], s->evidence.tried));
+/* Takes what the fault says over. */
+static int refuse_program(Launch *launch, ProgramFault *fault) {
+        int r = note_tried(launch->sidecar, fault->tried);
+
+        return r < 0 ? r
+                     : refuse(launch,
+                              fault->is_missing ? REASON_BINARY_MISSING : REASON_EXEC_FAILED,
+                              fault->error, true, TAKE_PTR(fault->text));
+}
+
+/* For this start, and for whoever asks later what is wrong with it. */
+static int find_program(Launch *launch) {
+        _cleanup_(program_fault_done) ProgramFault fault = { 0 };
+        Sidecar *s = launch->sidecar;
+        int r;
+
+        r = program_search(&launch->program, s, "program", launch->argv[0], &fault);
+        if (r == -ECANCELED)
+                return refuse_program(launch, &fault);
+        return r < 0 ? r : free_and_strdup(&s->program, launch->program);
+}
+
+/* What asks it how it is has to be there too: a probe that cannot be made never succeeds. */
+static int find_probe_program(Launch *launch, const ProbeSpec *spec) {
+        _cleanup_(program_fault_done) ProgramFault fault = { 0 };
+        _cleanup_free_ char *name = NULL, *path = NULL;
+        int r;
+
+        if (spec->kind != PROBE_EXEC)
+                return 0;
+        r = template_expand(&name, spec->command[0], &launch->values, NULL);
+        if (r >= 0)
+                r = program_search(&path, launch->sidecar, "probe program", name, &fault);
+        return r == -ECANCELED ? refuse_program(launch, &fault) : r;
+}
+
+static int find_probe_programs(Launch *launch) {
+        const SidecarSpec *spec = launch->sidecar->running;
+        int r;
+
+        r = find_probe_program(launch, &spec->readiness);
+        return r < 0 ? r : find_probe_program(launch, &spec->liveness.probe);
 }
 
 static int find_working_directory(Launch *launch) {
@@ -359,7 +362,9 @@ static int find_working_directory(Launch *launch) {
         if (stat(launch->working_directory, &st) >= 0 && S_ISDIR(st.st_mode))
                 return 0;
 
-        (void) asprintf(&detail, "its working directory %s is not a directory",
+        (void) asprintf(&detail,
+                        "its working directory %s is not a directory: make it, or name another in "
+                        "\"workingDirectory\"",
                         launch->working_directory);
         return refuse(launch, REASON_EXEC_FAILED, ENOTDIR, true, detail);
 }
@@ -381,6 +386,7 @@ static int write_down(Sidecar *s) {
 
 static int spawn(Launch *launch) {
         Sidecar *s = launch->sidecar;
+        _cleanup_close_ int stdin_fd = -1;
         OutputEnds ends;
         SpawnSpec spec = {
                 .generation = s->life.generation,
@@ -388,15 +394,17 @@ static int spawn(Launch *launch) {
                 .argv = launch->argv,
                 .envp = launch->env,
                 .working_directory = launch->working_directory,
-                .stdin_fd = -1,
                 .limits = s->running->limits,
         };
         int r;
 
-        r = output_open(s->output, s->life.generation, &ends);
+        r = sidecar_open_stdin(s, &stdin_fd, &spec.kept_stdin_fd);
+        if (r >= 0)
+                r = output_open(s->output, s->life.generation, &ends);
         if (r < 0)
                 return r;
 
+        spec.stdin_fd = stdin_fd;
         spec.stdout_fd = ends.stdout_fd;
         spec.stderr_fd = ends.stderr_fd;
         spec.kept_stdout_fd = ends.kept_stdout_fd;
@@ -436,9 +444,13 @@ int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
         if (r >= 0)
                 r = prepare_token(&launch);
         if (r >= 0)
+                r = take_passed(&launch);
+        if (r >= 0)
                 r = expand_command(&launch);
         if (r >= 0)
                 r = find_program(&launch);
+        if (r >= 0)
+                r = find_probe_programs(&launch);
         if (r >= 0)
                 r = find_working_directory(&launch);
         if (r >= 0)
@@ -449,6 +461,8 @@ int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
                 r = tmpdirs_set(s, &launch.env);
         if (r >= 0)
                 r = spawn(&launch);
+        if (r >= 0)
+                sidecar_keep_environment(s, TAKE_PTR(launch.env));
         if (r >= 0 || r == -ECANCELED)
                 return r;
 

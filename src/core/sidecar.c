@@ -14,11 +14,14 @@
 #include <sys/wait.h>
 
 #include "core/goals.h"
+#include "core/message-ids.h"
 #include "core/modes.h"
 #include "core/records.h"
+#include "core/session.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
+#include "io/guest.h"
 #include "model/reason.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
@@ -84,6 +87,8 @@ static void tell_changed(Sidecar *s) {
 
 /* Status words of the log are those of the bus, so that one can search for either. */
 static void log_status(const Sidecar *s, const Step *step) {
+        bool is_loop = lifecycle_reason_code(&s->life) == REASON_CRASH_LOOP;
+        LogSubject subject = sidecar_subject(s, is_loop ? MESSAGE_CRASH_LOOP : MESSAGE_FAILED);
         _cleanup_free_ char *reason = NULL;
         int level = step->status == STATUS_FAILED          ? LOG_ERR
                     : step->sub_state == SUB_STATE_BACKOFF ? LOG_WARNING
@@ -92,10 +97,12 @@ static void log_status(const Sidecar *s, const Step *step) {
         if (level > log_get_max_level())
                 return;
 
+        if (step->status != STATUS_FAILED)
+                subject.message_id = NULL;
         reason = sidecar_reason(s);
-        log_at(level, "[%s] %s/%s%s%s", sidecar_name(s), status_to_string(step->status),
-               sub_state_to_string(step->sub_state), reason && *reason ? ": " : "",
-               reason ? reason : "");
+        log_about(&subject, level, 0, "[%s] %s/%s%s%s", sidecar_name(s),
+                  status_to_string(step->status), sub_state_to_string(step->sub_state),
+                  reason && *reason ? ": " : "", reason ? reason : "");
 }
 
 static EventExit describe_exit(const Sidecar *s) {
@@ -183,6 +190,7 @@ static void forget_health(Sidecar *s) {
         s->pattern_is_hopeless = false;
         memset(s->owner_is_known, 0, sizeof(s->owner_is_known));
         starvation_end(&s->starvation);
+        s->probe_was_late = false;
 }
 
 static void do_spawn(Sidecar *s) {
@@ -201,6 +209,7 @@ static void do_spawn(Sidecar *s) {
         /* To find out may have taken longer than the next try is to wait. */
         if (sidecar_launch(s, &cause, &permanent) < 0) {
                 sidecar_close_notify(s);
+                sidecar_close_stdin(s);
                 lifecycle_on_spawn_failed(&s->life, &cause, permanent, clock_monotonic_usec(),
                                           sidecar_roll());
         }
@@ -211,6 +220,7 @@ static void do_end_step(Sidecar *s, StepKind kind) {
         int r = 0;
 
         s->probe = probe_free(s->probe);
+        tree_end_guests(s->tree);
         sidecar_forget_stop(s);
         if (kind == STEP_SIGNAL_MAIN)
                 sidecar_ask_to_stop(s);
@@ -291,6 +301,8 @@ void sidecar_converge(Sidecar *s) {
                 step = lifecycle_next(&s->life, now);
                 if (step.kind == STEP_WAIT)
                         break;
+                if (step.kind == STEP_SPAWN && session_holds_start_up(s, now, &step.until))
+                        break;
                 do_step(s, &step);
         }
 
@@ -311,6 +323,7 @@ static void on_forked(void *userdata, pid_t pid) {
         CRASHPOINT("forked-told");
         s->main_pid = pid;
         sidecar_hear_notify(s);
+        sidecar_note_forked(s);
         /* An earlier brain has had this: its end may be known too, and is about to be told. */
         if (s->life.process != PROCESS_REQUESTED)
                 return;
@@ -342,6 +355,7 @@ static void on_fork_failed(void *userdata, int error) {
 
         output_close(s->output);
         sidecar_close_notify(s);
+        sidecar_close_stdin(s);
         on_no_start(s, error);
 }
 
@@ -366,12 +380,17 @@ static void on_exec(void *userdata, int error) {
 
 /* The line and its form are promised (contract G5). */
 static void log_exit(const Sidecar *s, int code, int status) {
+        LogSubject subject = sidecar_subject(s, NULL);
+
         if (code == CLD_EXITED)
-                log_info("[%s] terminated (exit code: %d)", sidecar_name(s), status);
+                log_about(&subject, LOG_INFO, 0, "[%s] terminated (exit code: %d)", sidecar_name(s),
+                          status);
         else if (code == CLD_KILLED || code == CLD_DUMPED)
-                log_info("[%s] terminated (signal: %s)", sidecar_name(s), signal_to_name(status));
+                log_about(&subject, LOG_INFO, 0, "[%s] terminated (signal: %s)", sidecar_name(s),
+                          signal_to_name(status));
         else
-                log_info("[%s] terminated (exit code: not known)", sidecar_name(s));
+                log_about(&subject, LOG_INFO, 0, "[%s] terminated (exit code: not known)",
+                          sidecar_name(s));
 }
 
 static void on_exited(void *userdata, int code, int status) {
@@ -387,6 +406,7 @@ static void on_exited(void *userdata, int code, int status) {
         /* Its last words come first: what it wrote before its end is read before that is told. */
         CRASHPOINT("exit-told");
         sidecar_drain_notify(s);
+        sidecar_close_stdin(s);
         s->main_pid = 0;
         output_drain(s->output);
         CRASHPOINT("exit-drained");
@@ -410,6 +430,7 @@ static void on_emptied(void *userdata) {
 
         CRASHPOINT("empty-told");
         output_close(s->output);
+        sidecar_end_journal(s);
         sidecar_close_notify(s);
         sidecar_remove_token_file(s);
         s->unkillable_was_told = false;
@@ -477,6 +498,9 @@ Sidecar *sidecar_free(Sidecar *s) {
         probe_free(s->stop_request);
         tree_free(s->tree);
         output_free(s->output);
+        input_free(s->input);
+        secrets_free(s->secrets);
+        sd_event_source_disable_unref(s->journal_timer);
         log_file_free(s->file);
         log_ring_free(s->ring);
         evidence_clear(&s->evidence);
@@ -484,6 +508,7 @@ Sidecar *sidecar_free(Sidecar *s) {
                 free(s->generations[i].reason);
         free(s->program);
         strv_free(s->missing_limits);
+        strv_free(s->environment);
         sidecar_spec_unref(s->running);
         sidecar_spec_unref(s->spec);
         sidecar_spec_unref(s->ports_spec);
@@ -491,6 +516,8 @@ Sidecar *sidecar_free(Sidecar *s) {
         forget_health(s);
         free(s->status_text);
         free(s->token);
+        strv_free(s->passed);
+        strv_free(s->arguments);
         free(s->waits_for);
         free(s->log_path);
         free(s);
@@ -516,6 +543,7 @@ void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
 }
 
 void sidecar_want_up(Sidecar *s) {
+        session_want_environment(s->supervisor);
         lifecycle_start(&s->life);
         CRASHPOINT("wish-made");
         record_sidecar(s);
@@ -549,6 +577,7 @@ int sidecar_restart(Sidecar *s, uint64_t *ret) {
         if (r < 0)
                 return r;
 
+        session_want_environment(s->supervisor);
         lifecycle_restart(&s->life);
         *ret = lifecycle_promised_generation(&s->life);
         sidecar_converge(s);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "io/input.h"
 #include "io/listeners.h"
 #include "io/log-file.h"
 #include "io/notify-socket.h"
@@ -25,6 +26,7 @@
 #include "model/lifecycle.h"
 #include "model/log-pattern.h"
 #include "model/log-ring.h"
+#include "model/secrets.h"
 #include "model/time-guard.h"
 
 typedef struct App App;
@@ -85,10 +87,21 @@ struct Sidecar {
         LogRing *ring;
         LogFile *file;
         Output *output;
+        char **environment;         /* of the current or last generation; NULL: no probe needs it */
+        Input *input;               /* its stdin; NULL: it never had any */
+        uint64_t stdin_closed_in;   /* the generation whose stdin has seen its end; 0: none */
+        Secrets *secrets;           /* that no line shows; or NULL */
+        uint64_t secrets_of;        /* ... which generation's */
+        bool log_ends_in_secret[2]; /* of stdout and stderr: the last piece told may have */
+        bool journal_ends_in_secret[2];
+        uint64_t journal_next;     /* the line to be sent to the journal; 0: whichever comes */
+        uint64_t n_not_in_journal; /* of this generation, and were to be there */
+        sd_event_source *journal_timer;
         Probe *probe;
-        Probe *stop_request;  /* that it may end, without an answer so far */
-        bool stop_is_asked;   /* ... as a successor has to know */
-        uint64_t probe_until; /* ... has an answer by then, or none */
+        Probe *stop_request;    /* that it may end, without an answer so far */
+        bool stop_is_asked;     /* ... as a successor has to know */
+        bool stop_signal_waits; /* ... for news of whom to send it to */
+        uint64_t probe_until;   /* ... has an answer by then, or none */
         sd_event_source *timer;
         uint64_t timer_until;
 
@@ -101,7 +114,11 @@ struct Sidecar {
         char *probe_error;      /* what the last probe got instead of an answer; or NULL */
         bool owner_is_known[2]; /* as alive_paths: the port is its own, since the last miss */
         Starvation starvation;
-        char *token; /* kept over automatic restarts; NULL: none */
+        bool probe_was_late; /* the last probe was over while we were not run */
+        char *token;         /* kept over automatic restarts; NULL: none */
+        char **passed;       /* NAME=VALUE that this generation got of the holds, and defaults */
+        char **arguments;    /* of Start, behind the command; kept over automatic restarts */
+        bool awaits_environment; /* its start waits for the session's (core/session.c) */
 
         uint16_t *ports; /* in force, in the order of ports_spec; or NULL */
         size_t n_ports;
@@ -127,6 +144,18 @@ int sidecar_new(Sidecar **ret, App *app, SidecarSpec *spec);
 /* Only once nothing of its tree is left, or when the daemon ends. */
 Sidecar *sidecar_free(Sidecar *sidecar);
 DEFINE_CLEANUP(Sidecar, sidecar_free);
+
+/*
+ * What a call of Start adds to the command (core/sidecar-passed.c), from the next start on. -EBUSY:
+ * it runs with others, and is not to be restarted; -EACCES: its manifest does not allow these, and
+ * *ret_message says why.
+ */
+int sidecar_set_arguments(Sidecar *sidecar,
+                          char *const *arguments,
+                          bool is_restart,
+                          char **ret_message);
+/* Of one that is not wanted up: its next start has none. */
+void sidecar_forget_arguments(Sidecar *sidecar);
 
 typedef struct SidecarRecord SidecarRecord;
 
@@ -216,6 +245,13 @@ int sidecar_ask_health(const Sidecar *sidecar,
                        Probe **ret);
 /* Why an answer to that is none of its own (contract R3): a new string, "" where it is one. */
 char *sidecar_doubt_answer(const Sidecar *sidecar);
+
+/*
+ * Feeds it: as input_write() and input_cancel(), whose words count here too. Of one that runs, and
+ * whose manifest says so.
+ */
+int sidecar_write_stdin(Sidecar *sidecar, InputPiece *piece);
+void sidecar_cancel_stdin(Sidecar *sidecar, const InputPiece *piece);
 
 /* What {runtimeDir} and {stateDir} stand for; new strings, the folders may not exist. */
 char *sidecar_runtime_dir(const Sidecar *sidecar);

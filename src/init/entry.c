@@ -67,13 +67,23 @@ void entry_drop(Entry *entry) {
         entry->stderr_fd = safe_close(entry->stderr_fd);
         entry->notify_fd = safe_close(entry->notify_fd);
         entry->exec_fd = safe_close(entry->exec_fd);
+        /* That of the next generation may be there before its spawn. */
+        if (entry->stdin_generation == entry->generation)
+                entry->stdin_fd = safe_close(entry->stdin_fd);
         entry->news &= 1U << NEWS_REFUSED; /* that was never this generation's */
         entry->pid = 0;
         entry->state = ENTRY_FREE;
 }
 
+void entry_keep_stdin(Entry *entry, uint64_t generation, int fd) {
+        safe_close(entry->stdin_fd);
+        entry->stdin_fd = fd;
+        entry->stdin_generation = generation;
+}
+
 void entry_release(Entry *entry) {
         entry_drop(entry);
+        entry_keep_stdin(entry, 0, -1);
         entry->memory_fd = safe_close(entry->memory_fd);
         entry->generation = 0;
 }
@@ -182,6 +192,10 @@ int entry_hand_over(Entry *entry, uint32_t slot, int socket_fd) {
         if (entry->notify_fd >= 0) {
                 message.flags |= WIRE_ENTRY_NOTIFY;
                 fds[n_fds++] = entry->notify_fd;
+        }
+        if (entry->stdin_fd >= 0 && entry->stdin_generation == entry->generation) {
+                message.flags |= WIRE_ENTRY_STDIN;
+                fds[n_fds++] = entry->stdin_fd;
         }
         r = wire_send(socket_fd, &message, fds, n_fds);
         if (r >= 0)

@@ -33,11 +33,13 @@ typedef struct Entry {
         int main_fd;         /* pidfd, or the brain's end of the guardian's pair */
         int stdout_fd;       /* where its output is read; -1: not kept */
         int stderr_fd;
-        int notify_fd;   /* where it says how it is; -1: not kept */
-        int memory_fd;   /* of the slot, through all its generations; -1: none */
-        SpawnOrder lent; /* to a child that has no descriptors of its own yet */
-        int exec_fd;     /* speaks when the exec has come to something */
-        bool has_exec;   /* it has */
+        int notify_fd;             /* where it says how it is; -1: not kept */
+        int memory_fd;             /* of the slot, through all its generations; -1: none */
+        int stdin_fd;              /* where its stdin is fed; -1: not kept */
+        uint64_t stdin_generation; /* whose that is: it comes before the spawn */
+        SpawnOrder lent;           /* to a child that has no descriptors of its own yet */
+        int exec_fd;               /* speaks when the exec has come to something */
+        bool has_exec;             /* it has */
         int exec_error;
         int code; /* as in siginfo_t */
         int status;
@@ -48,7 +50,7 @@ typedef struct Entry {
 #define ENTRY_NONE                                                                                 \
         {                                                                                          \
                 .main_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .notify_fd = -1, .memory_fd = -1, \
-                .lent = SPAWN_ORDER_NONE, .exec_fd = -1,                                           \
+                .stdin_fd = -1, .lent = SPAWN_ORDER_NONE, .exec_fd = -1,                           \
         }
 
 /* Facts, each with its news. Descriptors are handed over. */
@@ -62,6 +64,9 @@ void entry_set_ended(Entry *entry, int code, int status);
 
 /* Ready for another generation. What was spawned in it is remembered: nothing is spawned twice. */
 void entry_drop(Entry *entry);
+
+/* Keeps that descriptor, -1: none, in place of the former one. */
+void entry_keep_stdin(Entry *entry, uint64_t generation, int fd);
 
 /* Ready for another sidecar. */
 void entry_release(Entry *entry);

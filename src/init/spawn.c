@@ -37,7 +37,7 @@
 
 /* Below it is room for what is open for long and for what is lent to some 150 children. */
 #define KEPT_FROM 1024
-#define KEPT_MAX (4 * WIRE_SLOTS_MAX + WIRE_HOLDERS_MAX)
+#define KEPT_MAX (4 * WIRE_SIDECARS_MAX + WIRE_SLOTS_MAX + WIRE_HOLDERS_MAX)
 
 /*
  * Children inherit dispositions, so making ours the default once saves 64 calls a spawn. Blocked

@@ -178,6 +178,15 @@ void table_keep_memory(Table *table, uint32_t slot, int *fd) {
         replace(&use_slot(table, slot)->memory_fd, fd);
 }
 
+void table_keep_stdin(Table *table, const WireMessage *message, int *fd) {
+        Entry *entry = use_slot(table, message->slot);
+
+        /* Of a spawn that was obeyed before the program has the other end of another pipe. */
+        if (*fd >= 0 && message->generation <= entry->generation)
+                return;
+        entry_keep_stdin(entry, message->generation, *fd < 0 ? -1 : spawn_keep(TAKE_FD(*fd)));
+}
+
 void table_keep_ledger(Table *table, int *fd) {
         replace(&table->ledger_fd, fd);
 }

@@ -21,7 +21,8 @@
 
 #define WIRE_VERSION 2
 #define WIRE_VERSION_WITHOUT_TABLE 1 /* such a keeper ends everything with its brain */
-#define WIRE_SLOTS_MAX 1024
+#define WIRE_SIDECARS_MAX 1024
+#define WIRE_SLOTS_MAX (2 * WIRE_SIDECARS_MAX) /* one more each, for the program of a probe */
 #define WIRE_HOLDERS_MAX 256
 #define WIRE_FDS_MAX 8
 #define WIRE_BRAIN_FD 3 /* the brain finds its end of the socket here */
@@ -56,7 +57,10 @@ typedef enum WireKind {
         WIRE_KEEP_LEDGER, /* descriptor: in place of the former one */
         WIRE_UPGRADE,     /* a SIGHUP reached me: kill me, and start what is on disk now */
         WIRE_ALIVE,
-        WIRE_RESEND, /* to a guardian: all that is known, once more */
+        WIRE_RESEND,     /* to a guardian: all that is known, once more */
+        WIRE_KEEP_STDIN, /* before the SPAWN of that generation; descriptor: where its stdin is fed
+                          */
+        WIRE_DROP_STDIN, /* it is to see the end of that */
 } WireKind;
 
 /* Flags of HELLO. */
@@ -76,8 +80,8 @@ enum {
 /*
  * Flags of ENTRY. Its generation is that of the last SPAWN that was obeyed, 0: none. Descriptors,
  * in this order, where flags say so: pidfd of the main, or the brain's end of the guardian's pair;
- * the reading ends of stdout and stderr; the memory of the output; the notify socket. A SPAWN that
- * failed is not among it: whoever wants that generation orders it again.
+ * the reading ends of stdout and stderr; the memory of the output; the notify socket; the writing
+ * end of stdin. A SPAWN that failed is not among it: whoever wants that generation orders it again.
  *
  * A guardian that has ended can be asked no more, and its last words may have been read by a brain
  * that is dead. So at its end the keeper tells what it knew of its main, as EXEC and EXITED or in
@@ -92,6 +96,7 @@ enum {
         WIRE_ENTRY_OUTPUT = 1 << 5,  /* two descriptors */
         WIRE_ENTRY_MEMORY = 1 << 6,  /* one descriptor */
         WIRE_ENTRY_NOTIFY = 1 << 7,  /* one descriptor */
+        WIRE_ENTRY_STDIN = 1 << 8,   /* one descriptor */
 };
 
 typedef struct WireMessage {

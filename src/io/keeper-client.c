@@ -43,6 +43,7 @@ struct Order {
 typedef struct Slot {
         keeper_news_handler_t on_news; /* NULL: nobody has claimed it */
         void *userdata;
+        bool is_guest;  /* none of a sidecar */
         KeptSlot *kept; /* NULL: nothing, or taken */
 } Slot;
 
@@ -64,6 +65,7 @@ struct KeeperClient {
         int holder_fds[WIRE_HOLDERS_MAX]; /* likewise */
         Unclaimed *unclaimed;             /* NULL: nothing to end */
         uint32_t next_slot;               /* where to look for a free one */
+        unsigned n_sidecars;              /* that have claimed one */
         Slot slots[WIRE_SLOTS_MAX];
 };
 
@@ -456,21 +458,51 @@ int keeper_client_send_upgrade(KeeperClient *client) {
 
 /* Slots */
 
-int keeper_client_claim_slot(KeeperClient *client,
-                             keeper_news_handler_t on_news,
-                             void *userdata,
-                             uint32_t *ret_slot) {
+/* The first free one from there on. */
+static int claim(KeeperClient *client, uint32_t from, const Slot *claimed, uint32_t *ret_slot) {
         for (uint32_t i = 0; i < WIRE_SLOTS_MAX; i++) {
-                uint32_t slot = (client->next_slot + i) % WIRE_SLOTS_MAX;
+                uint32_t slot = (from + i) % WIRE_SLOTS_MAX;
 
                 if (client->slots[slot].on_news || client->slots[slot].kept)
                         continue;
-                client->slots[slot] = (Slot){ .on_news = on_news, .userdata = userdata };
-                client->next_slot = slot + 1;
+                client->slots[slot] = *claimed;
                 *ret_slot = slot;
                 return 0;
         }
         return -EUSERS;
+}
+
+int keeper_client_claim_slot(KeeperClient *client,
+                             keeper_news_handler_t on_news,
+                             void *userdata,
+                             uint32_t *ret_slot) {
+        const Slot claimed = { .on_news = on_news, .userdata = userdata };
+        int r;
+
+        if (client->n_sidecars >= WIRE_SIDECARS_MAX)
+                return -EUSERS;
+        r = claim(client, client->next_slot, &claimed, ret_slot);
+        if (r < 0)
+                return r;
+        client->next_slot = (*ret_slot + 1) % WIRE_SIDECARS_MAX;
+        client->n_sidecars++;
+        return 0;
+}
+
+/* The lowest, since the keeper's table has pages as far as slots are used. */
+int keeper_client_claim_guest_slot(KeeperClient *client,
+                                   keeper_news_handler_t on_news,
+                                   void *userdata,
+                                   uint32_t *ret_slot) {
+        const Slot claimed = { .on_news = on_news, .userdata = userdata, .is_guest = true };
+
+        return claim(client, 0, &claimed, ret_slot);
+}
+
+static void unclaim(KeeperClient *client, Slot *slot) {
+        if (slot->on_news && !slot->is_guest)
+                client->n_sidecars--;
+        slot->on_news = NULL;
 }
 
 void keeper_client_release_slot(KeeperClient *client, uint32_t slot) {
@@ -478,12 +510,13 @@ void keeper_client_release_slot(KeeperClient *client, uint32_t slot) {
 
         if (!client->is_leaving)
                 (void) keeper_client_send(client, &message, NULL, 0);
+        unclaim(client, &client->slots[slot]);
         (void) kept_slot_free(client->slots[slot].kept);
         client->slots[slot] = (Slot){ 0 };
 }
 
 void keeper_client_leave_slot(KeeperClient *client, uint32_t slot) {
-        client->slots[slot].on_news = NULL;
+        unclaim(client, &client->slots[slot]);
 }
 
 int keeper_client_find_kept_slot(const KeeperClient *client, uint32_t slot, KeptSlot **ret) {
@@ -503,6 +536,7 @@ void keeper_client_claim_kept_slot(KeeperClient *client,
                                    void *userdata) {
         client->slots[slot].on_news = on_news;
         client->slots[slot].userdata = userdata;
+        client->n_sidecars++;
 }
 
 KeptSlot *keeper_client_kept_slot(const KeeperClient *client, uint32_t slot) {

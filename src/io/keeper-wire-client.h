@@ -17,11 +17,16 @@
 /* News of a slot; descriptor: what came with it, -1: nothing. It is taken over. */
 typedef void (*keeper_news_handler_t)(const WireMessage *message, int descriptor, void *userdata);
 
-/* One of which nothing was kept. -EUSERS: all slots are taken. */
+/* One of which nothing was kept. -EUSERS: as many sidecars have one as there may be. */
 int keeper_client_claim_slot(KeeperClient *client,
                              keeper_news_handler_t on_news,
                              void *userdata,
                              uint32_t *ret_slot);
+/* ... for what runs beside the main of a sidecar, which has one of its own. */
+int keeper_client_claim_guest_slot(KeeperClient *client,
+                                   keeper_news_handler_t on_news,
+                                   void *userdata,
+                                   uint32_t *ret_slot);
 /* Gives it back: nobody is in it, and nothing of it is needed by a later brain. */
 void keeper_client_release_slot(KeeperClient *client, uint32_t slot);
 /* Only stops to listen: what is in it stays, for the next brain. */

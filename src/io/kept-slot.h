@@ -19,6 +19,7 @@ typedef struct KeptSlot {
         int stderr_fd;
         int memory_fd; /* -1: none */
         int notify_fd; /* -1: none */
+        int stdin_fd;  /* writing end; -1: none */
 } KeptSlot;
 
 /*

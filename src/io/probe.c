@@ -3,23 +3,26 @@
 /*
  * Probe
  *
- * Brings together the question (io/http.c, io/tcp.c), the decision (model/probe-round.c) and the
- * time. One timer a probe serves each request in turn, and never fires later than the deadline of
- * the whole. It stands behind the answers in the loop's order, so that an answer that came while
- * the brain was busy still counts.
+ * Brings together the question (io/http.c, io/tcp.c, io/guest.c), the decision
+ * (model/probe-round.c) and the time. One timer a probe serves each request in turn, and never
+ * fires later than the deadline of the whole. It stands behind the answers in the loop's order, so
+ * that an answer that came while the brain was busy still counts.
  */
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 
+#include "io/guest.h"
 #include "io/http.h"
 #include "io/probe.h"
 #include "io/tcp.h"
 #include "model/probe-round.h"
 #include "util/duration.h"
+#include "util/signal-name.h"
 #include "util/strv.h"
 
 #define PROBE_ERROR_MAX 512
@@ -40,6 +43,8 @@ struct Probe {
         char **paths;
         char **headers;
         StatusRange *alive;
+        char *program; /* exec: its name, for people */
+        char *fault;   /* exec: the answer; or NULL */
         uint64_t timeout_usec;
         uint64_t deadline_usec;
         probe_handler_t handler;
@@ -52,6 +57,8 @@ struct Probe {
         sd_event_source *timer;
         HttpRequest *request;
         TcpConnect *connection;
+        Guest *guest;
+        bool has_started;            /* exec: its turn has come */
         char error[PROBE_ERROR_MAX]; /* of the last request that got no answer */
 };
 
@@ -87,6 +94,7 @@ Prober *prober_free(Prober *prober) {
 static void probe_drop_request(Probe *probe) {
         probe->request = http_request_free(probe->request);
         probe->connection = tcp_connect_free(probe->connection);
+        probe->guest = guest_free(probe->guest);
 }
 
 static void probe_say_not_alive(const Probe *probe, char text[static PROBE_ERROR_MAX]) {
@@ -110,7 +118,9 @@ static void probe_finish(Probe *probe, ProbeStep step) {
                 .error = error,
         };
 
-        if (!result.alive)
+        if (probe->fault)
+                result.error = probe->fault;
+        else if (!result.alive)
                 probe_say_not_alive(probe, error);
 
         probe_drop_request(probe);
@@ -204,11 +214,66 @@ static int probe_ask(Probe *probe) {
         return probe->kind == PROBE_TCP ? probe_ask_tcp(probe) : probe_ask_http(probe);
 }
 
+/* What came of its program, if anything did. */
+static void probe_say_end(Probe *probe, const GuestEnd *end) {
+        char *text = probe->error;
+
+        if (end->error == ECANCELED)
+                (void) snprintf(text, PROBE_ERROR_MAX, "the sidecar was ended before it answered");
+        else if (end->error != 0)
+                (void) snprintf(text, PROBE_ERROR_MAX, "the probe %s could not be executed: %s",
+                                probe->program, strerror(end->error));
+        else if (end->code == CLD_EXITED)
+                (void) snprintf(text, PROBE_ERROR_MAX, "the probe %s exited with code %d",
+                                probe->program, end->status);
+        else if (end->code == CLD_KILLED || end->code == CLD_DUMPED)
+                (void) snprintf(text, PROBE_ERROR_MAX, "the probe %s was killed by %s",
+                                probe->program, signal_to_name(end->status));
+        else
+                (void) snprintf(text, PROBE_ERROR_MAX, "the probe %s ended, nobody saw how",
+                                probe->program);
+}
+
+static void probe_on_program_ended(const GuestEnd *end, void *userdata) {
+        Probe *probe = userdata;
+        bool alive = end->error == 0 && end->code == CLD_EXITED && end->status == 0;
+
+        if (!alive)
+                probe_say_end(probe, end);
+        probe_finish(probe, alive ? PROBE_STEP_ALIVE : PROBE_STEP_DEAD);
+}
+
+static void probe_on_program_late(Probe *probe) {
+        uint64_t limit_usec = probe->until_usec - probe->asked_usec;
+        char limit[DURATION_TEXT_MAX];
+
+        if (probe->fault) {
+                probe_finish(probe, PROBE_STEP_DEAD);
+                return;
+        }
+        /* As the manifest has it, if it is not the deadline of the whole. */
+        if (limit_usec == probe->timeout_usec)
+                duration_format(limit, limit_usec);
+        else
+                duration_say(limit, limit_usec);
+        if (probe->has_started)
+                (void) snprintf(probe->error, PROBE_ERROR_MAX, "the probe %s was killed after %s",
+                                probe->program, limit);
+        else
+                (void) snprintf(probe->error, PROBE_ERROR_MAX,
+                                "the probe %s had to wait for another one", probe->program);
+        probe_finish(probe, PROBE_STEP_DEAD);
+}
+
 static int
 probe_on_timer(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
         Probe *probe = userdata;
         unsigned status = probe->request ? http_request_status(probe->request) : 0;
 
+        if (probe->kind == PROBE_EXEC) {
+                probe_on_program_late(probe);
+                return 0;
+        }
         probe_drop_request(probe);
         probe_on_outcome(probe, status != 0 ? 0 : -ETIMEDOUT, status, NULL);
         return 0;
@@ -227,14 +292,44 @@ static int probe_set_timer(Probe *probe) {
         return r < 0 ? r : sd_event_source_set_priority(probe->timer, SD_EVENT_PRIORITY_NORMAL + 1);
 }
 
-/* The current path, with a time of its own. */
-static int probe_ask_path(Probe *probe) {
+/* From now on there is a time for one answer; answers how long the whole may take still. */
+static uint64_t probe_set_time(Probe *probe) {
         uint64_t now = now_usec();
         uint64_t left = probe->deadline_usec > now ? probe->deadline_usec - now : 0;
-        int r;
 
         probe->asked_usec = now;
         probe->until_usec = now + (probe->timeout_usec < left ? probe->timeout_usec : left);
+        return left;
+}
+
+static void probe_on_program_started(void *userdata) {
+        Probe *probe = userdata;
+
+        probe->has_started = true;
+        (void) probe_set_time(probe);
+        (void) probe_set_timer(probe);
+}
+
+/* Its time is its own, without that which it waits for others. */
+static int probe_ask_program(Probe *probe, Tree *tree, const SpawnSpec *program) {
+        static const GuestObserver observer = {
+                .on_started = probe_on_program_started,
+                .on_ended = probe_on_program_ended,
+        };
+        int r;
+
+        probe->asked_usec = now_usec();
+        probe->until_usec = probe->fault ? probe->asked_usec : probe->deadline_usec;
+        r = probe_set_timer(probe);
+        if (r < 0 || probe->fault)
+                return r;
+        return guest_start(&probe->guest, tree, program, &observer, probe);
+}
+
+/* The current path, with a time of its own. */
+static int probe_ask_path(Probe *probe) {
+        uint64_t left = probe_set_time(probe);
+        int r;
 
         r = probe_set_timer(probe);
         if (r < 0)
@@ -279,20 +374,6 @@ static void probe_on_outcome(Probe *probe, int error, unsigned status, const cha
         probe_finish(probe, step == PROBE_STEP_ASK ? PROBE_STEP_DEAD : step);
 }
 
-static int strv_copy(char ***ret, char *const *strv) {
-        _cleanup_(strv_freep) char **copy = NULL;
-        int r;
-
-        STRV_FOREACH (s, strv) {
-                r = strv_extend(&copy, *s);
-                if (r < 0)
-                        return r;
-        }
-
-        *ret = TAKE_PTR(copy);
-        return 0;
-}
-
 static int probe_set_http(Probe *probe, const ProbeTarget *target) {
         int r;
 
@@ -318,6 +399,18 @@ static int probe_set_http(Probe *probe, const ProbeTarget *target) {
                                    : http_client_new(&probe->prober->http, probe->prober->event);
 }
 
+static int probe_set_program(Probe *probe, const ProbeTarget *target) {
+        int r;
+
+        if (!target->tree || (!target->program && !target->fault))
+                return -EINVAL;
+
+        r = free_and_strdup(&probe->fault, target->fault);
+        if (r >= 0 && target->program)
+                r = free_and_strdup(&probe->program, target->program->argv[0]);
+        return r;
+}
+
 static bool unix_path_is_good(const char *path) {
         return path[0] == '/' && strlen(path) < sizeof(((struct sockaddr_un *) NULL)->sun_path);
 }
@@ -326,7 +419,7 @@ static int probe_new(Probe **ret, Prober *prober, const ProbeTarget *target) {
         _cleanup_(probe_freep) Probe *probe = NULL;
         int r;
 
-        if (target->kind != PROBE_HTTP && target->kind != PROBE_TCP)
+        if (!probe_kind_is_asked(target->kind))
                 return -EINVAL;
         if (target->unix_path && !unix_path_is_good(target->unix_path))
                 return -EINVAL;
@@ -370,8 +463,14 @@ int probe_start(Probe **ret,
                 if (r < 0)
                         return r;
         }
+        if (target->kind == PROBE_EXEC) {
+                r = probe_set_program(probe, target);
+                if (r < 0)
+                        return r;
+        }
 
-        r = probe_ask_path(probe);
+        r = target->kind == PROBE_EXEC ? probe_ask_program(probe, target->tree, target->program)
+                                       : probe_ask_path(probe);
         if (r < 0)
                 return r;
 
@@ -389,6 +488,8 @@ Probe *probe_free(Probe *probe) {
         strv_free(probe->paths);
         strv_free(probe->headers);
         free(probe->alive);
+        free(probe->program);
+        free(probe->fault);
         free(probe);
         return NULL;
 }

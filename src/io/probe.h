@@ -6,9 +6,9 @@
  *
  * One question to a sidecar: are you alive? Asked on 127.0.0.1, then on ::1, or at a socket that
  * has a name in the file system, never elsewhere; no redirect is followed, no proxy used, no name
- * resolved, no body kept. HTTP goes through libcurl's multi interface on sd-event; libcurl comes in
- * by dlopen(3) at the first HTTP probe, since linking it costs 5 MiB and 5 ms that a daemon without
- * probes need not pay.
+ * resolved, no body kept. Or a program is asked that runs in its tree: io/guest.h. HTTP goes
+ * through libcurl's multi interface on sd-event; libcurl comes in by dlopen(3) at the first HTTP
+ * probe, since linking it costs 5 MiB and 5 ms that a daemon without probes need not pay.
  */
 
 #include <stdbool.h>
@@ -17,6 +17,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "io/tree.h"
 #include "model/manifest.h"
 
 typedef struct Prober Prober; /* what all probes share */
@@ -37,8 +38,11 @@ typedef struct ProbeTarget {
         char *const *headers;  /* filled in, "Name: value" */
         const StatusRange *alive;
         size_t n_alive;
-        uint64_t timeout_usec;  /* of each request */
-        uint64_t deadline_usec; /* CLOCK_MONOTONIC, of the whole round */
+        Tree *tree;               /* exec: where the program runs */
+        const SpawnSpec *program; /* exec: as of guest_start() */
+        const char *fault;        /* exec: what keeps it from being run, the answer then; or NULL */
+        uint64_t timeout_usec;    /* of each request */
+        uint64_t deadline_usec;   /* CLOCK_MONOTONIC, of the whole round */
 } ProbeTarget;
 
 typedef struct ProbeResult {
@@ -55,9 +59,10 @@ typedef struct ProbeResult {
 typedef void (*probe_handler_t)(const ProbeResult *result, void *userdata);
 
 /*
- * -EINVAL: another kind than http or tcp, http without a path, a path without its slash, control
+ * -EINVAL: a kind that is not asked, http without a path, a path without its slash, control
  * characters in a header, or a socket's path that is relative or longer than 107 bytes; -ENOTSUP:
- * http on a machine without libcurl. Everything else is an answer.
+ * http on a machine without libcurl; of exec, what guest_start() answers. Everything else is an
+ * answer.
  */
 int probe_start(Probe **ret,
                 Prober *prober,

@@ -53,9 +53,16 @@ static void settle_empty(Tree *tree) {
         tree_acknowledge(tree);
 }
 
+/* A guest is told of by itself, even where its cgroup is within the tree's. */
+static bool has_guest(const Tree *tree) {
+        const Tree *guest = guests_tree(tree->guests);
+
+        return guest && guest->state != TREE_EMPTY;
+}
+
 /* Nobody can be in a directory that is gone: the kernel removes no other. */
-static void settle_if_empty(Tree *tree) {
-        if (tree->state == TREE_LEFTOVERS &&
+void tree_settle_if_empty(Tree *tree) {
+        if (tree->state == TREE_LEFTOVERS && tree->guardian_pid == 0 && !has_guest(tree) &&
             (!tree->cgroup || cgroup_is_populated(tree->cgroup) == 0))
                 settle_empty(tree);
 }
@@ -64,7 +71,7 @@ static int on_cgroup_events(_unused_ sd_event_source *source,
                             _unused_ int fd,
                             _unused_ uint32_t revents,
                             void *userdata) {
-        settle_if_empty(userdata);
+        tree_settle_if_empty(userdata);
         return 0;
 }
 
@@ -76,7 +83,7 @@ static void watch_leftovers(Tree *tree) {
                 (void) sd_event_add_io(keeper_client_event(tree->client), &tree->events_source,
                                        cgroup_events_fd(tree->cgroup), EPOLLPRI, on_cgroup_events,
                                        tree);
-        settle_if_empty(tree);
+        tree_settle_if_empty(tree);
 }
 
 static void on_forked(Tree *tree, pid_t pid, int *pidfd) {
@@ -111,6 +118,7 @@ static void on_main_exited(Tree *tree, int code, int status) {
         tree->state = TREE_LEFTOVERS;
         tree->main_pidfd = safe_close(tree->main_pidfd);
         tree->observer->on_exited(tree->userdata, code, status);
+        tree_end_guests(tree);
 }
 
 static void on_guardian_message(Tree *tree, const WireMessage *message, int *pidfd) {
@@ -193,7 +201,7 @@ static void on_guardian_end(Tree *tree, const WireMessage *message) {
                 tree->owes_acknowledge = true;
                 on_fork_failed(tree, tree->fork_error > 0 ? tree->fork_error : EIO);
         } else
-                settle_empty(tree);
+                tree_settle_if_empty(tree);
 }
 
 static void on_guarded_news(Tree *tree, const WireMessage *message) {

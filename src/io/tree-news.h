@@ -5,10 +5,11 @@
  * Tree, from within
  *
  * What a Tree knows of the generation that it has, and how news changes that. Nobody but
- * io/tree.c includes this.
+ * io/tree.c and io/guest.c includes this.
  */
 
 #include "io/cgroup.h"
+#include "io/guest.h"
 #include "io/keeper-wire-client.h"
 #include "io/tree.h"
 
@@ -18,6 +19,8 @@ typedef enum TreeState {
         TREE_RUNNING,   /* a main process exists */
         TREE_LEFTOVERS, /* it was reaped, what came from it may be there */
 } TreeState;
+
+typedef struct Guests Guests;
 
 struct Tree {
         KeeperClient *client;
@@ -39,6 +42,7 @@ struct Tree {
         sd_event_source *guardian_source;
         int fork_error; /* what a guardian said that is still there itself */
         int exec_error; /* what the keeper knows of a main that had a guardian */
+        Guests *guests; /* NULL: none ever was */
 };
 
 /* Of the keeper; a keeper_news_handler_t. */
@@ -49,3 +53,19 @@ void tree_acknowledge(Tree *tree);
 
 void tree_forget_cgroup(Tree *tree); /* the directory stays */
 void tree_forget_guardian(Tree *tree);
+
+/* If the main process is reaped, and nothing is left. */
+void tree_settle_if_empty(Tree *tree);
+
+/* Sends the order for what payload_new() has made of a spec, whose texts are not looked at. */
+int tree_send_spawn(Tree *tree, const SpawnSpec *spec, int payload_fd);
+
+/* A tree beside another, for its guests; whoever spawns in there makes its cgroup. */
+int tree_new_guest(Tree **ret, Tree *host, const TreeObserver *observer, void *userdata);
+
+/* Of a tree that is about to go; whoever waits for one is told nothing any more. */
+Guests *guests_free(Guests *guests);
+/* The one that they are in, one after the other; NULL: there is none. */
+Tree *guests_tree(const Guests *guests);
+/* What an earlier brain has let in: nobody waits for its answer. */
+void guests_end_former(const Tree *host);

@@ -56,6 +56,21 @@ int tree_new(Tree **ret,
         return 0;
 }
 
+int tree_new_guest(Tree **ret, Tree *host, const TreeObserver *observer, void *userdata) {
+        _cleanup_(tree_freep) Tree *tree = NULL;
+        int r;
+
+        r = make_tree(&tree, NULL, observer, userdata);
+        if (r < 0)
+                return r;
+        r = keeper_client_claim_guest_slot(host->client, tree_on_news, tree, &tree->slot);
+        if (r < 0)
+                return r;
+        tree->client = host->client;
+        *ret = TAKE_PTR(tree);
+        return 0;
+}
+
 int tree_new_at(Tree **ret,
                 KeeperClient *client,
                 const char *name,
@@ -92,6 +107,7 @@ Tree *tree_free(Tree *tree) {
         if (!tree)
                 return NULL;
 
+        (void) guests_free(tree->guests);
         if (tree->client && tree->state == TREE_EMPTY)
                 give_back(tree);
         else if (tree->client)
@@ -162,6 +178,7 @@ int tree_adopt(Tree **ret,
         r = find_cgroup(tree, client, slot);
         if (r < 0)
                 return r;
+        guests_end_former(tree);
 
         keeper_client_claim_kept_slot(client, slot, tree_on_news, tree);
         tree->client = client;
@@ -175,7 +192,7 @@ int tree_adopt(Tree **ret,
 void tree_take_kept(Tree *tree, TreeKept *ret) {
         KeptSlot *kept = keeper_client_kept_slot(tree->client, tree->slot);
 
-        *ret = (TreeKept){ -1, -1, -1, -1 };
+        *ret = (TreeKept){ -1, -1, -1, -1, -1 };
         if (!kept)
                 return;
         ret->memory_fd = TAKE_FD(kept->memory_fd);
@@ -183,6 +200,7 @@ void tree_take_kept(Tree *tree, TreeKept *ret) {
                 ret->stdout_fd = TAKE_FD(kept->stdout_fd);
                 ret->stderr_fd = TAKE_FD(kept->stderr_fd);
                 ret->notify_fd = TAKE_FD(kept->notify_fd);
+                ret->stdin_fd = TAKE_FD(kept->stdin_fd);
         }
 }
 
@@ -240,7 +258,32 @@ int tree_keep_memory(Tree *tree, int memory_fd) {
         return keeper_client_send(tree->client, &message, &memory_fd, 1);
 }
 
+void tree_drop_stdin(Tree *tree) {
+        WireMessage message = {
+                .kind = WIRE_DROP_STDIN,
+                .slot = tree->slot,
+                .generation = tree->generation,
+        };
+
+        if (keeper_client_has_table(tree->client))
+                (void) keeper_client_send(tree->client, &message, NULL, 0);
+}
+
 /* Orders */
+
+/* Before the spawn: else a brain that dies between the two would be the end of that stdin. */
+static int keep_stdin(Tree *tree, const SpawnSpec *spec) {
+        WireMessage message = {
+                .kind = WIRE_KEEP_STDIN,
+                .slot = tree->slot,
+                .generation = spec->generation,
+        };
+
+        if (spec->kept_stdin_fd < 0 || !keeper_client_has_table(tree->client))
+                return 0;
+
+        return keeper_client_send(tree->client, &message, &spec->kept_stdin_fd, 1);
+}
 
 /* A leaf is held to the same limits as long as it is there: none has to be taken back. */
 static bool is_fit(const Tree *tree, const Limits *limits) {
@@ -270,31 +313,15 @@ static int prepare_cgroup(Tree *tree, const Limits *limits) {
         return 0;
 }
 
-int tree_spawn(Tree *tree, const SpawnSpec *spec) {
-        _cleanup_close_ int payload_fd = -1;
+int tree_send_spawn(Tree *tree, const SpawnSpec *spec, int payload_fd) {
         WireMessage message = {
                 .kind = WIRE_SPAWN,
                 .slot = tree->slot,
                 .generation = spec->generation,
         };
-        int fds[WIRE_FDS_MAX], r;
-        size_t n_fds = 0;
+        int fds[WIRE_FDS_MAX] = { payload_fd, spec->stdout_fd, spec->stderr_fd }, r;
+        size_t n_fds = 3;
 
-        if (tree->state != TREE_EMPTY)
-                return -EBUSY;
-        if (spec->generation == 0)
-                return -EINVAL;
-        r = prepare_cgroup(tree, &spec->limits);
-        if (r < 0)
-                return r;
-        CRASHPOINT("leaf-made");
-        r = payload_new(spec, &payload_fd);
-        if (r < 0)
-                return r;
-
-        fds[n_fds++] = payload_fd;
-        fds[n_fds++] = spec->stdout_fd;
-        fds[n_fds++] = spec->stderr_fd;
         if (spec->stdin_fd >= 0) {
                 message.flags |= WIRE_SPAWN_STDIN;
                 fds[n_fds++] = spec->stdin_fd;
@@ -316,7 +343,10 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
         /* The order says it too, but not to a keeper of version 1. */
         if (!keeper_client_has_table(tree->client))
                 tree_acknowledge(tree);
-        r = keeper_client_send(tree->client, &message, fds, n_fds);
+        r = keep_stdin(tree, spec);
+        CRASHPOINT("stdin-kept");
+        if (r >= 0)
+                r = keeper_client_send(tree->client, &message, fds, n_fds);
         if (r < 0)
                 return r;
         tree->owes_acknowledge = false;
@@ -327,6 +357,22 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
         return 0;
 }
 
+int tree_spawn(Tree *tree, const SpawnSpec *spec) {
+        _cleanup_close_ int payload_fd = -1;
+        int r;
+
+        if (tree->state != TREE_EMPTY)
+                return -EBUSY;
+        if (spec->generation == 0)
+                return -EINVAL;
+        r = prepare_cgroup(tree, &spec->limits);
+        if (r < 0)
+                return r;
+        CRASHPOINT("leaf-made");
+        r = payload_new(spec, &payload_fd);
+        return r < 0 ? r : tree_send_spawn(tree, spec, payload_fd);
+}
+
 /* A guardian that was adopted tells of its main a moment later: the signal waits for that. */
 static bool is_awaited(const Tree *tree) {
         return tree->guardian_pid != 0 && tree->state == TREE_REQUESTED;
@@ -335,7 +381,7 @@ static bool is_awaited(const Tree *tree) {
 int tree_signal_main(Tree *tree, int signal) {
         if (is_awaited(tree)) {
                 tree->awaited_signal = signal;
-                return 0;
+                return 1;
         }
 
         return tree->main_pidfd < 0 ? -ESRCH : pidfd_signal_and_continue(tree->main_pidfd, signal);
@@ -345,12 +391,18 @@ bool tree_main_is_there(const Tree *tree) {
         return tree->main_pidfd >= 0 && pidfd_signal(tree->main_pidfd, 0) >= 0;
 }
 
+/* A guest's cgroup is within the tree's, its guardian is beside that of the tree. */
 static int list_pids(const Tree *tree, PidList *list) {
+        const Tree *guest = guests_tree(tree->guests);
+        int r = 0;
+
         if (tree->guardian_pid != 0)
-                return pid_list_add_descendants(list, tree->guardian_pid);
-        if (tree->cgroup)
-                return cgroup_list_pids(tree->cgroup, list);
-        return 0;
+                r = pid_list_add_descendants(list, tree->guardian_pid);
+        else if (tree->cgroup)
+                r = cgroup_list_pids(tree->cgroup, list);
+        if (r >= 0 && guest && guest->guardian_pid != 0)
+                r = pid_list_add_descendants(list, guest->guardian_pid);
+        return r;
 }
 
 /* Its end of the pair closes before its pid can come to mean another process. */
@@ -360,10 +412,16 @@ static bool is_guardian_there(const Tree *tree) {
         return poll(&pair, 1, 0) == 0;
 }
 
+static bool guards(const Tree *tree, pid_t pid) {
+        return tree->guardian_pid != 0 && process_descends_from(pid, tree->guardian_pid) &&
+               is_guardian_there(tree);
+}
+
 bool tree_has(const Tree *tree, pid_t pid) {
-        if (tree->guardian_pid != 0)
-                return process_descends_from(pid, tree->guardian_pid) && is_guardian_there(tree);
-        return tree->cgroup && cgroup_has(tree->cgroup, pid);
+        const Tree *guest = guests_tree(tree->guests);
+
+        return guards(tree, pid) || (guest && guards(guest, pid)) ||
+               (tree->cgroup && cgroup_has(tree->cgroup, pid));
 }
 
 static bool belongs(pid_t pid, void *userdata) {
@@ -385,8 +443,11 @@ int tree_signal_all(Tree *tree, int signal) {
 
 int tree_kill(Tree *tree) {
         WireMessage message = { .kind = WIRE_KILL, .slot = tree->slot };
+        Tree *guest = guests_tree(tree->guests);
         int r;
 
+        if (guest)
+                (void) tree_kill(guest);
         if (tree->guardian_pid != 0) {
                 r = wire_send(tree->guardian_fd, &message, NULL, 0);
                 /* No room: it has not read the last one yet. No reader: it is about to end. */

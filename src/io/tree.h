@@ -32,6 +32,7 @@ typedef struct SpawnSpec {
         int kept_stdout_fd; /* their reading ends, which the keeper keeps for the next brain */
         int kept_stderr_fd;
         int kept_notify_fd; /* where it says how it is, kept likewise; -1: nowhere */
+        int kept_stdin_fd;  /* where its stdin is fed, kept likewise; -1: nowhere */
         Limits limits;      /* as far as they can be had: see limit_find_fault() */
 } SpawnSpec;
 
@@ -91,6 +92,7 @@ typedef struct TreeKept {
         int stderr_fd;
         int memory_fd;
         int notify_fd;
+        int stdin_fd;
 } TreeKept;
 void tree_take_kept(Tree *tree, TreeKept *ret);
 
@@ -108,6 +110,9 @@ uint32_t tree_slot(const Tree *tree);
 /* The memory of its output, which the keeper keeps from now on; borrowed. */
 int tree_keep_memory(Tree *tree, int memory_fd);
 
+/* The keeper does not keep this generation's stdin open any more. */
+void tree_drop_stdin(Tree *tree);
+
 /*
  * Of an empty tree; gives the slot and the cgroup back. Or when the daemon ends: what is in there
  * stays, for the next brain.
@@ -119,7 +124,10 @@ DEFINE_CLEANUP(Tree, tree_free);
  */
 int tree_spawn(Tree *tree, const SpawnSpec *spec);
 
-/* The signal, then SIGCONT, to the main process alone; -ESRCH once it is reaped. */
+/*
+ * The signal, then SIGCONT, to the main process alone; -ESRCH once it is reaped. 1: it follows as
+ * soon as a guardian that was adopted has told of that process, just before on_forked().
+ */
 int tree_signal_main(Tree *tree, int signal);
 /* It is not reaped: its pid means no other process. */
 bool tree_main_is_there(const Tree *tree);

@@ -44,8 +44,3 @@ static inline uint64_t start_deadline(const Lifecycle *l) {
 
         return most(deadline, l->extended_until);
 }
-
-/* Not told by itself. */
-static inline bool is_asked(const ProbeSpec *probe) {
-        return probe->kind == PROBE_HTTP || probe->kind == PROBE_TCP;
-}

@@ -130,7 +130,7 @@ static Step next_of_ending(const Lifecycle *l, uint64_t now) {
 
 static Step next_of_starting(const Lifecycle *l, uint64_t now) {
         uint64_t deadline = start_deadline(l);
-        bool probes = l->process == PROCESS_RUNNING && is_asked(&l->spec->readiness);
+        bool probes = l->process == PROCESS_RUNNING && probe_kind_is_asked(l->spec->readiness.kind);
 
         if (!probes || l->probing || now >= deadline)
                 return wait_until(deadline);

@@ -16,11 +16,22 @@
 
 #define ARGUMENTS_MAX 256
 
-static int check_program(Reader *reader, const Place *place, SidecarSpec *spec) {
-        if (!spec->command)
-                return reader_fail(reader, place,
-                                   "\"command\" is empty: the first item is the program");
-        if (!spec->command[0][0])
+int argv_read(Reader *reader, const Place *place, char ***arguments) {
+        for (Place item = place_first(place); place_is_there(&item); place_next(&item)) {
+                int r = reader_check_type(reader, &item, TYPE(string), "a string");
+
+                if (r >= 0)
+                        r = reader_check_template(reader, &item);
+                if (r >= 0)
+                        r = strv_extend(arguments, place_string(&item));
+                if (r < 0)
+                        return r;
+        }
+
+        if (!*arguments)
+                return reader_fail(reader, place, "\"%s\" is empty: the first item is the program",
+                                   place->key);
+        if (!(*arguments)[0][0])
                 return reader_fail(reader, place,
                                    "the program is an empty string: write its name or path");
         return 0;
@@ -28,24 +39,13 @@ static int check_program(Reader *reader, const Place *place, SidecarSpec *spec) 
 
 static int command_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
         SidecarSpec *spec = field;
-        int r;
 
         if (json_object_array_length(place->value) > ARGUMENTS_MAX)
                 return reader_fail(reader, place,
                                    "\"command\" has %zu items, of at most %d: take some out",
                                    json_object_array_length(place->value), ARGUMENTS_MAX);
 
-        for (Place item = place_first(place); place_is_there(&item); place_next(&item)) {
-                r = reader_check_type(reader, &item, TYPE(string), "a string");
-                if (r >= 0)
-                        r = reader_check_template(reader, &item);
-                if (r >= 0)
-                        r = strv_extend(&spec->command, place_string(&item));
-                if (r < 0)
-                        return r;
-        }
-
-        return check_program(reader, place, spec);
+        return argv_read(reader, place, &spec->command);
 }
 
 static int command_write(const Row *row _unused_, const void *field, json_object **ret) {
@@ -55,23 +55,10 @@ static int command_write(const Row *row _unused_, const void *field, json_object
 const Kind kind_command = { "a list of strings such as [\"binaries/server\", \"--verbose\"]",
                             TYPE(array), command_read, NULL, command_write };
 
-static int check_variable(Reader *reader, const Place *place) {
-        const char *name = place->key;
-
-        if (name[0] && !strchr(DIGITS, name[0]) &&
-            text_is_of(name, UPPER_CASE LOWER_CASE DIGITS "_"))
-                return 0;
-
-        return reader_fail(reader, place,
-                           "\"%s\" is no name of a variable: take letters, digits and \"_\", the"
-                           " first no digit",
-                           name);
-}
-
 static int env_read_one(Reader *reader, const Place *place, SidecarSpec *spec) {
         int r;
 
-        r = check_variable(reader, place);
+        r = reader_check_variable(reader, place);
         if (r < 0)
                 return r;
         if (!place->value)
@@ -163,6 +150,23 @@ static int working_directory_write(const Row *row, const void *field, json_objec
 const Kind kind_working_directory = { "an absolute path", TYPE(string), working_directory_read,
                                       NULL, working_directory_write };
 
+static int stdin_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        const char *text = place_string(place);
+
+        if (!streq(text, "null") && !streq(text, "pipe"))
+                return reader_fail(reader, place, "\"%s\": write \"null\" or \"pipe\"", text);
+
+        *(bool *) field = streq(text, "pipe");
+        return 0;
+}
+
+static int stdin_write(const Row *row _unused_, const void *field, json_object **ret) {
+        *ret = json_object_new_string(*(const bool *) field ? "pipe" : "null");
+        return *ret ? 0 : -ENOMEM;
+}
+
+const Kind kind_stdin = { "\"null\" or \"pipe\"", TYPE(string), stdin_read, NULL, stdin_write };
+
 static bool any_mentions(char *const *texts, const char *name) {
         STRV_FOREACH (text, texts)
                 if (template_mentions(*text, name))
@@ -172,7 +176,8 @@ static bool any_mentions(char *const *texts, const char *name) {
 }
 
 static bool probe_mentions(const ProbeSpec *probe, const char *name) {
-        return any_mentions(probe->paths, name) || any_mentions(probe->headers, name) ||
+        return any_mentions(probe->command, name) || any_mentions(probe->paths, name) ||
+               any_mentions(probe->headers, name) ||
                (probe->unix_socket && template_mentions(probe->unix_socket, name));
 }
 

@@ -30,7 +30,7 @@ check_kind(Reader *reader, const Place *place, const ProbeSpec *probe, const cha
 static const Row readiness_rows[] = {
         { .name = "http", .kind = &kind_http },
         { .name = "tcp", .kind = &kind_tcp },
-        { .name = "exec" },
+        { .name = "exec", .kind = &kind_exec },
         { .name = "log", .kind = &kind_log },
         { .name = "notify", .kind = &kind_notify },
         { .name = "timeout",
@@ -55,7 +55,8 @@ readiness_read(Reader *reader, const Place *place, const Row *row _unused_, void
 
         r = table_read(reader, place, &readiness_table, field);
         return r < 0 ? r
-                     : check_kind(reader, place, field, "\"http\", \"tcp\", \"log\" or \"notify\"");
+                     : check_kind(reader, place, field,
+                                  "\"http\", \"tcp\", \"exec\", \"log\" or \"notify\"");
 }
 
 static void readiness_fill(const Row *row _unused_, void *field) {
@@ -106,7 +107,7 @@ static const Kind kind_on_failure = { "\"report\" or \"restart\"", TYPE(string),
 static const Row liveness_rows[] = {
         { .name = "http", .kind = &kind_http, .offset = offsetof(LivenessSpec, probe) },
         { .name = "tcp", .kind = &kind_tcp, .offset = offsetof(LivenessSpec, probe) },
-        { .name = "exec" },
+        { .name = "exec", .kind = &kind_exec, .offset = offsetof(LivenessSpec, probe) },
         { .name = "timeout",
           .kind = &kind_duration,
           .offset = PROBE_FIELD(timeout_usec),
@@ -136,7 +137,8 @@ static int liveness_read(Reader *reader, const Place *place, const Row *row _unu
         int r;
 
         r = table_read(reader, place, &liveness_table, field);
-        return r < 0 ? r : check_kind(reader, place, &liveness->probe, "\"http\" or \"tcp\"");
+        return r < 0 ? r
+                     : check_kind(reader, place, &liveness->probe, "\"http\", \"tcp\" or \"exec\"");
 }
 
 static void liveness_fill(const Row *row _unused_, void *field) {

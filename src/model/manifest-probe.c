@@ -3,9 +3,9 @@
 /*
  * ManifestProbe
  *
- * "http" and "tcp", the two ways to ask a sidecar how it is, and "log" and "notify", by which it
- * says so unasked. What goes into a request is checked here for what would end a line of HTTP or a
- * URL: a manifest is the only hand that writes them.
+ * "http", "tcp" and "exec", the ways to ask a sidecar how it is, and "log" and "notify", by which
+ * it says so unasked. What goes into a request is checked here for what would end a line of HTTP or
+ * a URL: a manifest is the only hand that writes them.
  */
 
 #include <stdio.h>
@@ -386,6 +386,23 @@ static int tcp_write(const Row *row _unused_, const void *field, json_object **r
 const Kind kind_http = { "an object", TYPE(object), http_read, NULL, http_write };
 const Kind kind_tcp = { "an object", TYPE(object), tcp_read, NULL, tcp_write };
 
+static int exec_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        ProbeSpec *probe = field;
+        int r;
+
+        r = kind_take(reader, place, PROBE_EXEC, probe);
+        return r < 0 ? r : argv_read(reader, place, &probe->command);
+}
+
+static int exec_write(const Row *row _unused_, const void *field, json_object **ret) {
+        const ProbeSpec *probe = field;
+
+        return probe->kind == PROBE_EXEC ? json_new_strv(ret, probe->command) : 0;
+}
+
+const Kind kind_exec = { "a list of strings such as [\"pg_isready\", \"-q\"]", TYPE(array),
+                         exec_read, NULL, exec_write };
+
 static int pattern_read(Reader *reader, const Place *place, const Row *row, void *field) {
         _cleanup_(log_pattern_freep) LogPattern *pattern = NULL;
         _cleanup_free_ char *message = NULL;
@@ -398,8 +415,8 @@ static int pattern_read(Reader *reader, const Place *place, const Row *row, void
         return r < 0 ? r : kind_text.read(reader, place, row, field);
 }
 
-static const Kind kind_pattern = { "a regular expression", TYPE(string), pattern_read, NULL,
-                                   text_write_if };
+const Kind kind_pattern = { "a regular expression", TYPE(string), pattern_read, NULL,
+                            text_write_if };
 
 static const char *const streams[] = {
         [LOG_CHOICE_ANY] = "any",

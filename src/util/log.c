@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "util/journal.h"
 #include "util/log.h"
 
 #define LINE_MAX_BYTES 2048
@@ -82,13 +83,32 @@ static void write_line(const char *line, size_t n_bytes) {
         }
 }
 
-static _printf_(3, 0) void log_write(int level, int error, const char *format, va_list args) {
-        char line[LINE_MAX_BYTES];
+static int send_entry(const LogSubject *subject, int level, const char *line, size_t n_bytes) {
+        JournalEntry entry = {
+                .priority = level,
+                .identifier = "sidecard",
+                .message_id = subject->message_id,
+                .app = subject->app,
+                .name = subject->name,
+                .generation = subject->generation,
+                .bytes = line,
+                .n_bytes = n_bytes,
+        };
+
+        return journal_send(&entry);
+}
+
+static _printf_(4, 0) void log_write(
+        const LogSubject *subject, int level, int error, const char *format, va_list args) {
+        char line[LINE_MAX_BYTES], *text = line;
         size_t used = 0;
         int saved = errno, n;
 
-        if (stderr_is_journal())
+        /* What the journal does not take at once it may take as a line. */
+        if (stderr_is_journal()) {
                 used = (size_t) snprintf(line, sizeof(line), "<%d>", level);
+                text = line + used;
+        }
 
         n = vsnprintf(line + used, sizeof(line) - used, format, args);
         used = n < 0 ? used : used + (size_t) n;
@@ -100,9 +120,10 @@ static _printf_(3, 0) void log_write(int level, int error, const char *format, v
 
         if (used > sizeof(line) - 1)
                 used = sizeof(line) - 1;
-        line[used++] = '\n';
-
-        write_line(line, used);
+        if (text == line || send_entry(subject, level, text, used - (size_t) (text - line)) < 0) {
+                line[used++] = '\n';
+                write_line(line, used);
+        }
         errno = saved;
 }
 
@@ -113,7 +134,7 @@ void log_at(int level, const char *format, ...) {
                 return;
 
         va_start(args, format);
-        log_write(level, 0, format, args);
+        log_write(&(LogSubject){ 0 }, level, 0, format, args);
         va_end(args);
 }
 
@@ -124,7 +145,18 @@ int log_errno(int level, int error, const char *format, ...) {
                 return error;
 
         va_start(args, format);
-        log_write(level, error, format, args);
+        log_write(&(LogSubject){ 0 }, level, error, format, args);
         va_end(args);
         return error;
+}
+
+void log_about(const LogSubject *subject, int level, int error, const char *format, ...) {
+        va_list args;
+
+        if (level > max_level)
+                return;
+
+        va_start(args, format);
+        log_write(subject, level, error, format, args);
+        va_end(args);
 }

@@ -4,12 +4,14 @@
 /*
  * Log
  *
- * The supervisor's own log, a line a message on standard error, with the priority in front
- * as sd-daemon(3) describes it where the journal reads along. Only main, bus/ and core/ log
- * above debug; what lies below answers with an error instead.
+ * The supervisor's own log, a line a message on standard error; where that is a stream of the
+ * journal (JOURNAL_STREAM, systemd.exec(5)) it is an entry with fields instead, so that one can ask
+ * for one sidecar's. Only main, bus/ and core/ log above debug; what lies below answers with an
+ * error instead.
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <syslog.h>
 
 #include "util/macro.h"
@@ -23,6 +25,18 @@ int log_level_from_string(const char *text);
 const char *log_level_to_string(int level);
 
 void log_at(int level, const char *format, ...) _printf_(2, 3);
+
+/* What a message is about, for the journal; NULL and 0: left out. */
+typedef struct LogSubject {
+        const char *app;
+        const char *name;
+        uint64_t generation;
+        const char *message_id; /* core/message-ids.h */
+} LogSubject;
+
+/* error: as log_errno() has it behind the message; 0: none. */
+void log_about(const LogSubject *subject, int level, int error, const char *format, ...)
+        _printf_(4, 5);
 
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)

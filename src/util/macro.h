@@ -21,11 +21,12 @@
 
 #define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))
 
-#define TAKE(var, empty)                        \
-        __extension__({                         \
-                __typeof__(var) taken_ = (var); \
-                (var) = (empty);                \
-                taken_;                         \
+#define TAKE(var, empty)                          \
+        __extension__({                           \
+                __typeof__(var) *place_ = &(var); \
+                __typeof__(var) taken_ = *place_; \
+                *place_ = (empty);                \
+                taken_;                           \
         })
 #define TAKE_PTR(ptr) TAKE(ptr, NULL)
 #define TAKE_FD(fd) TAKE(fd, -1)

@@ -20,18 +20,27 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "io/guest.h"
 #include "io/keeper-wire-client.h"
 #include "io/tree.h"
 #include "util/strv.h"
 
 #define TREES_MAX 1100
 #define WORDS_MAX 16
+#define GUESTS_MAX 4
 #define OUTPUT_PRIORITY (-10)
 
 extern char **environ;
 
+typedef struct Visit {
+        const char *host;
+        size_t place;
+        Guest *guest;
+} Visit;
+
 typedef struct Pet {
         char name[32];
+        Visit visits[GUESTS_MAX];
         Tree *tree;
         uint64_t generation;
         int memory_fd;
@@ -171,6 +180,7 @@ static int spawn(Pet *pet, char **argv) {
                 .envp = environ,
                 .working_directory = "/tmp",
                 .stdin_fd = -1,
+                .kept_stdin_fd = -1,
         };
         int r, ends[2];
 
@@ -269,6 +279,40 @@ static int count_descriptors(void) {
         return n;
 }
 
+static void on_guest_started(void *userdata) {
+        const Visit *visit = userdata;
+
+        tell("guest-started %s %zu", visit->host, visit->place);
+}
+
+static void on_guest_ended(const GuestEnd *end, void *userdata) {
+        Visit *visit = userdata;
+
+        die_on("guest-ended");
+        tell("guest-ended %s %zu %d %d %d", visit->host, visit->place, end->error, end->code,
+             end->status);
+        visit->guest = guest_free(visit->guest);
+}
+
+static int let_in(Pet *pet, size_t place, char **argv) {
+        static const GuestObserver observer_of_guests = { on_guest_started, on_guest_ended };
+        const SpawnSpec spec = {
+                .path = argv[0],
+                .argv = argv,
+                .envp = environ,
+                .working_directory = "/tmp",
+        };
+        Visit *visit = &pet->visits[place];
+
+        *visit = (Visit){ .host = pet->name, .place = place };
+        return guest_start(&visit->guest, pet->tree, &spec, &observer_of_guests, visit);
+}
+
+static int end_guest(Pet *pet, size_t place) {
+        pet->visits[place].guest = guest_free(pet->visits[place].guest);
+        return 0;
+}
+
 static int tell_pids(Pet *pet) {
         _cleanup_free_ pid_t *pids = NULL;
         int n = tree_list_pids(pet->tree, &pids);
@@ -317,6 +361,10 @@ static int obey_for(Pet *pet, char **words) {
                 return tree_kill(pet->tree);
         if (streq(verb, "kill-and-die"))
                 return kill_and_die(pet);
+        if (streq(verb, "guest"))
+                return let_in(pet, (size_t) atoi(words[2]), words + 3);
+        if (streq(verb, "end-guest"))
+                return end_guest(pet, (size_t) atoi(words[2]));
         if (streq(verb, "pids"))
                 return tell_pids(pet);
         if (streq(verb, "reset"))
@@ -439,8 +487,11 @@ int main(int argc, char **argv) {
              getenv("NOTIFY_SOCKET") ? "notify" : "quiet");
 
         r = sd_event_loop(event);
-        for (Pet *pet = pets; pet->name[0] != '\0'; pet++)
+        for (Pet *pet = pets; pet->name[0] != '\0'; pet++) {
+                for (size_t i = 0; i < GUESTS_MAX; i++)
+                        guest_free(pet->visits[i].guest);
                 tree_free(pet->tree);
+        }
         keeper_client_free(client);
         sd_event_unref(event);
         return r < 0 ? EXIT_FAILURE : r;

@@ -105,6 +105,11 @@ void raw_order_with(WireKind kind, uint32_t slot, int fd) {
         order(&(WireMessage){ .kind = kind, .slot = slot }, &fd, 1);
 }
 
+void raw_keep_stdin(uint32_t slot, uint64_t generation, int fd) {
+        order(&(WireMessage){ .kind = WIRE_KEEP_STDIN, .slot = slot, .generation = generation },
+              &fd, 1);
+}
+
 /* One program and one argument at most, with an empty environment. */
 typedef struct Payload {
         WirePayload head;

@@ -44,6 +44,7 @@ void raw_expect_hello(uint32_t flags);
 /* Orders wait for room. */
 void raw_order(WireKind kind, uint32_t slot, uint64_t generation);
 void raw_order_with(WireKind kind, uint32_t slot, int fd);
+void raw_keep_stdin(uint32_t slot, uint64_t generation, int fd);
 
 /* Of the cgroup that a slot is spawned in, or of that above all of them. */
 void raw_write_leaf(uint32_t slot, const char *file, const char *text);

@@ -193,6 +193,7 @@ static void spawn(uint64_t generation) {
                 .envp = argv,
                 .working_directory = "/",
                 .stdin_fd = -1,
+                .kept_stdin_fd = -1,
                 .stdout_fd = fd,
                 .stderr_fd = fd,
                 .kept_stdout_fd = fd,

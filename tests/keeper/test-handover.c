@@ -181,6 +181,36 @@ START_TEST(what_is_kept_comes_back_as_the_same_files) {
 }
 END_TEST
 
+/* The end of stdin is seen when the writing end, here ours and the keeper's, is closed by all. */
+START_TEST(stdin_stays_open_over_a_death_until_it_is_dropped) {
+        int ends[2], other[2];
+        RawTree tree;
+
+        ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+        ck_assert_int_eq(pipe2(other, O_CLOEXEC), 0);
+        raw_start();
+        raw_keep_stdin(1, 4, ends[1]);
+        raw_spawn_fed(1, 4, "/bin/cat", ends[0], output);
+        tree = raw_expect_started(1, 4);
+        /* What that generation reads is never replaced. */
+        raw_keep_stdin(1, 4, other[1]);
+        for (int i = 0; i < 2; i++) {
+                raw_kill_brain();
+                ck_assert(expect_entry(1, 4)->flags & WIRE_ENTRY_STDIN);
+                ck_assert_uint_eq(raw_news.n_fds, 5);
+                ck_assert(raw_is_same_file(raw_news.fds[4], ends[1]));
+                ck_assert_int_eq(write(raw_news.fds[4], "fed\n", 4), 4);
+                raw_expect(WIRE_TABLE_END, 0);
+        }
+        safe_close(ends[1]);
+        ck_assert(!is_gone(tree.child_fd, 0));
+        raw_order(WIRE_DROP_STDIN, 1, 4);
+        raw_wait_for_end(1);
+        ck_assert_int_eq(raw_news.message.code, CLD_EXITED);
+        ck_assert_int_eq(raw_news.message.status, 0);
+}
+END_TEST
+
 static void run_to_its_end(uint32_t slot, uint64_t generation) {
         raw_spawn(slot, generation, "sleeper 3", output);
         (void) raw_expect_started(slot, generation);
@@ -188,6 +218,22 @@ static void run_to_its_end(uint32_t slot, uint64_t generation) {
         ck_assert_int_eq(raw_news.message.code, CLD_EXITED);
         ck_assert_int_eq(raw_news.message.status, 3);
 }
+
+START_TEST(stdin_of_a_generation_ends_with_it) {
+        int ends[2];
+
+        ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+        raw_start();
+        raw_keep_stdin(1, 4, ends[1]);
+        safe_close(ends[1]);
+        run_to_its_end(1, 4);
+        raw_order(WIRE_ACKNOWLEDGE, 1, 4);
+        raw_kill_brain();
+        ck_assert_uint_eq(expect_entry(1, 4)->flags & WIRE_ENTRY_STDIN, 0);
+        /* Nobody has the writing end any more. */
+        ck_assert_int_eq(read(ends[0], (char[1]){ 0 }, 1), 0);
+}
+END_TEST
 
 START_TEST(an_end_stays_until_it_is_acknowledged) {
         raw_start();
@@ -406,6 +452,8 @@ int main(void) {
                 what_failed_for_a_dead_brain_is_not_told_to_the_next,
                 an_exit_while_no_brain_is_there_is_told_to_the_next,
                 what_is_kept_comes_back_as_the_same_files,
+                stdin_stays_open_over_a_death_until_it_is_dropped,
+                stdin_of_a_generation_ends_with_it,
                 an_end_stays_until_it_is_acknowledged,
                 a_later_spawn_acknowledges_an_end,
                 a_release_drops_an_end,
