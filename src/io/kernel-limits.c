@@ -232,12 +232,13 @@ static bool is_capable(unsigned capability) {
 /* How far this process may go without a capability: setrlimit(2), proc_pid_oom_score_adj(5). */
 static int64_t furthest(Limit limit, int64_t own) {
         struct rlimit nice;
+        int64_t reach;
 
-        if (limit != LIMIT_NICE || getrlimit(RLIMIT_NICE, &nice) < 0 ||
-            nice.rlim_cur > 2 * NICE_MAX)
+        if (limit != LIMIT_NICE || getrlimit(RLIMIT_NICE, &nice) < 0)
                 return own;
 
-        return NICE_MAX - (int64_t) nice.rlim_cur < own ? NICE_MAX - (int64_t) nice.rlim_cur : own;
+        reach = nice.rlim_cur > 2 * NICE_MAX ? -NICE_MAX : NICE_MAX - (int64_t) nice.rlim_cur;
+        return reach < own ? reach : own;
 }
 
 int limit_find_obstacle(const Limits *limits, Limit limit, char **ret) {
