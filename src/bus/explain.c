@@ -51,6 +51,16 @@ static int append_facts(sd_bus_message *reply, const Sidecar *s) {
         return r < 0 ? r : close_entry(reply);
 }
 
+static int append_missing_limits(sd_bus_message *reply, const Sidecar *s) {
+        int r;
+
+        r = open_entry(reply, "limits-missing", "as");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(reply, s->missing_limits);
+
+        return r < 0 ? r : close_entry(reply);
+}
+
 static int append_last_words(sd_bus_message *reply, const Sidecar *s) {
         bool applies = s->life.failed || s->life.backoff;
         char *words[] = { applies ? s->evidence.last_words : NULL, NULL };
@@ -126,6 +136,8 @@ int method_explain(sd_bus_message *message, void *userdata, sd_bus_error *ret_er
                 r = append_facts(reply, s);
         if (r >= 0)
                 r = append_last_words(reply, s);
+        if (r >= 0)
+                r = append_missing_limits(reply, s);
         if (r >= 0)
                 r = append_next(reply, s);
         if (r >= 0)

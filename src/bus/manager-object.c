@@ -15,6 +15,8 @@
 #include "bus/server.h"
 #include "bus/vtable.h"
 #include "config.h"
+#include "io/keeper-wire-client.h"
+#include "io/kernel-limits.h"
 #include "util/journal.h"
 #include "util/strv.h"
 
@@ -168,12 +170,30 @@ static const char *containment(const Server *server) {
         return keeper_client_containment(server->supervisor->keeper);
 }
 
+/* Those that can be had as soon as a manifest asks for them. */
+static int append_controllers(sd_bus_message *reply, const Server *server) {
+        static const struct {
+                const char *controller, *feature;
+        } features[] = { { "memory", "memory-limit" },
+                         { "cpu", "cpu-limit" },
+                         { "pids", "tasks-limit" } };
+        int trees_fd = keeper_client_trees_fd(server->supervisor->keeper), r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(features); i++)
+                if (limits_have_controller(trees_fd, features[i].controller))
+                        r = sd_bus_message_append(reply, "s", features[i].feature);
+
+        return r;
+}
+
 static int append_features(sd_bus_message *reply, const Server *server) {
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "s");
         if (r >= 0 && streq(containment(server), "cgroup"))
                 r = sd_bus_message_append(reply, "s", "cgroup-kill");
+        if (r >= 0 && streq(containment(server), "cgroup"))
+                r = append_controllers(reply, server);
         if (r >= 0)
                 r = sd_bus_message_append(reply, "s", "keeper");
         if (r >= 0 && journal_is_there())

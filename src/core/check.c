@@ -14,6 +14,7 @@
 
 #include "core/catalog.h"
 #include "core/check.h"
+#include "io/kernel-limits.h"
 #include "io/manifest-file.h"
 #include "model/restart.h"
 #include "util/journal.h"
@@ -107,6 +108,23 @@ static int load(Manifest **ret, const char *path, ManifestError *ret_error) {
         return manifest_load(ret, NULL, path, drop_ins, ret_error);
 }
 
+/* No fault of the manifest's: it may be meant for another machine. */
+static int print_obstacles(const char *path, const SidecarSpec *spec) {
+        for (Limit i = 0; i < _LIMIT_MAX; i++) {
+                _cleanup_free_ char *obstacle = NULL;
+                int r;
+
+                r = limit_find_obstacle(&spec->limits, i, &obstacle);
+                if (r < 0)
+                        return r;
+                if (obstacle)
+                        (void) printf("%s: /sidecars/%s/limits/%s: not to be had here: %s\n", path,
+                                      spec->name, limit_to_string(i), obstacle);
+        }
+
+        return 0;
+}
+
 /* -EBADMSG: there is a problem, and it has been printed. */
 static int check_one(const char *path, bool verbose) {
         _cleanup_(manifest_freep) Manifest *manifest = NULL;
@@ -128,6 +146,8 @@ static int check_one(const char *path, bool verbose) {
                 (void) printf("%s: %s\n", path, strerror(-r));
                 return -EBADMSG;
         }
+        for (size_t i = 0; r >= 0 && i < manifest->n_sidecars; i++)
+                r = print_obstacles(path, manifest->sidecars[i]);
         if (r < 0)
                 return r;
 

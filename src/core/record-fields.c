@@ -107,6 +107,7 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(70, SidecarRecord, program_word, FIELD_STRING),
         RECORD_STRUCT(71, SidecarRecord, identity, identity_fields),
         RECORD_FIELD(50, SidecarRecord, stop_is_asked, FIELD_BOOL),
+        RECORD_FIELD(70, SidecarRecord, missing_limits, FIELD_STRV),
         RECORD_STRUCT(42, SidecarRecord, generations[0], generation_fields),
         RECORD_STRUCT(43, SidecarRecord, generations[1], generation_fields),
         RECORD_STRUCT(44, SidecarRecord, generations[2], generation_fields),

@@ -217,6 +217,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .program = s->program,
                 .program_word = s->program_word,
                 .identity = s->identity,
+                .missing_limits = s->missing_limits,
                 .readiness_path = s->alive_paths[0],
                 .liveness_path = s->alive_paths[1],
                 .main_pid = s->main_pid,

@@ -83,6 +83,7 @@ typedef struct SidecarRecord {
         char *program;
         char *program_word;
         ProgramIdentity identity;
+        char **missing_limits;
         Generation generations[GENERATIONS_KEPT];
         char *readiness_path;
         char *liveness_path;

@@ -84,6 +84,9 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
                 r = free_and_strdup(&s->program_word, record->program_word);
         if (r >= 0)
                 r = free_and_strdup(&s->probe_error, record->probe_error);
+        STRV_FOREACH (sentence, record->missing_limits)
+                if (r >= 0)
+                        r = strv_extend(&s->missing_limits, *sentence);
         return r < 0 ? r : take_generations(s, record);
 }
 

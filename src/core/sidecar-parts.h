@@ -90,6 +90,9 @@ void sidecar_note_forked(Sidecar *sidecar);
 /* It has ended, or is ended by other means: an answer is of no use any more. */
 void sidecar_forget_stop(Sidecar *sidecar);
 
+/* It was executed: notes which limits it has not got, and says so (core/sidecar-limits.c). */
+void sidecar_note_limits(Sidecar *sidecar);
+
 /* The secret of a generation (core/sidecar-token.c), if its manifest wants one. */
 int sidecar_prepare_token(Sidecar *sidecar);
 char *sidecar_token_path(const Sidecar *sidecar);

@@ -407,6 +407,7 @@ static int spawn(Launch *launch) {
                 .argv = launch->argv,
                 .envp = launch->env,
                 .working_directory = launch->working_directory,
+                .limits = s->running->limits,
         };
         int r;
 

@@ -364,6 +364,7 @@ static void on_exec(void *userdata, int error) {
         }
 
         CRASHPOINT("exec-told");
+        sidecar_note_limits(s);
         lifecycle_on_exec(&s->life, clock_monotonic_usec());
         sidecar_converge(s);
         CRASHPOINT("exec-noted");
@@ -499,6 +500,7 @@ Sidecar *sidecar_free(Sidecar *s) {
                 free(s->generations[i].reason);
         free(s->program);
         free(s->program_word);
+        strv_free(s->missing_limits);
         strv_free(s->environment);
         sidecar_spec_unref(s->running);
         sidecar_spec_unref(s->spec);

@@ -83,8 +83,9 @@ struct Sidecar {
         Evidence evidence;
         char *program;      /* of the current or last generation, where it was found; or NULL */
         char *program_word; /* what it was looked for by; NULL: none was yet */
-        ProgramIdentity identity;                 /* ... as it was found, or after a failure then */
-        bool program_is_other;                    /* a start would execute another */
+        ProgramIdentity identity; /* ... as it was found, or after a failure then */
+        bool program_is_other;    /* a start would execute another */
+        char **missing_limits;    /* sentences, of the current or last generation; or NULL */
         Generation generations[GENERATIONS_KEPT]; /* the newest first */
         Tree *tree;
         LogRing *ring;

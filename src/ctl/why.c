@@ -21,6 +21,7 @@
 
 #define LABEL_WIDTH 10
 #define GENERATIONS_MAX 8
+#define LIMITS_MAX 8
 
 typedef struct Generation { /* strings are borrowed from the reply, as below */
         uint64_t number, started_at, ready_at, ended_at;
@@ -30,6 +31,8 @@ typedef struct Generation { /* strings are borrowed from the reply, as below */
 typedef struct Why {
         const char *status, *sub_state, *reason, *next_action, *unblocked_by;
         uint64_t since, next_action_at;
+        const char *missing_limits[LIMITS_MAX];
+        size_t n_missing_limits;
         Generation generations[GENERATIONS_MAX];
         size_t n_generations;
 } Why;
@@ -93,6 +96,32 @@ static int read_generations(sd_bus_message *reply, Why *why) {
         return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
+static int read_missing_limits(sd_bus_message *reply, Why *why) {
+        const char *sentence;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(reply, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_read_basic(reply, 's', &sentence)) > 0)
+                if (why->n_missing_limits < LIMITS_MAX)
+                        why->missing_limits[why->n_missing_limits++] = sentence;
+        if (r >= 0)
+                r = sd_bus_message_exit_container(reply);
+
+        return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+static int read_entry(
+        sd_bus_message *reply, const char *key, Why *why, const Member *members, size_t n_members) {
+        if (streq(key, "generations"))
+                return read_generations(reply, why);
+        if (streq(key, "limits-missing"))
+                return read_missing_limits(reply, why);
+
+        return read_member(reply, key, members, n_members);
+}
+
 static int read_why(sd_bus_message *reply, Why *ret) {
         Why why = { "", "", "", "", "" };
         const Member members[] = {
@@ -114,9 +143,7 @@ static int read_why(sd_bus_message *reply, Why *ret) {
 
                 r = sd_bus_message_read_basic(reply, 's', &key);
                 if (r >= 0)
-                        r = streq(key, "generations")
-                                    ? read_generations(reply, &why)
-                                    : read_member(reply, key, members, ELEMENTSOF(members));
+                        r = read_entry(reply, key, &why, members, ELEMENTSOF(members));
                 if (r >= 0)
                         r = sd_bus_message_exit_container(reply);
                 if (r < 0)
@@ -197,6 +224,8 @@ static int print_why(const Screen *screen, const Target *sidecar, const Why *why
                 r = print_next(why);
         if (r >= 0)
                 r = print_field("Would help", why->unblocked_by);
+        for (size_t i = 0; r >= 0 && i < why->n_missing_limits; i++)
+                r = print_field(i == 0 ? "Limits" : "", why->missing_limits[i]);
         for (size_t i = 0; r >= 0 && i < why->n_generations; i++)
                 r = print_generation(&why->generations[i], i == 0 ? "Starts" : "before",
                                      why->reason);

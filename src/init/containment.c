@@ -348,9 +348,33 @@ bool containment_has(const Containment *containment, pid_t pid) {
         return kernel_file_read(AT_FDCWD, path, text, sizeof(text)) >= 0 && strstr(text, within);
 }
 
+/*
+ * Whoever hands controllers down may have no processes of its own: what the brain has turned on
+ * (io/kernel-limits.c) is turned off again, from below. The root of all cgroups may, and others
+ * rely on what it hands down.
+ */
+static void take_controllers_back(const Containment *containment) {
+        static const char *const orders[] = { "-memory", "-cpu", "-pids" };
+        const int fds[] = { containment->trees_fd, containment->root_fd, containment->base_fd };
+
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                for (size_t k = 0; k < ELEMENTSOF(orders); k++)
+                        (void) kernel_file_write(fds[i], "cgroup.subtree_control", orders[k]);
+}
+
+/* Back up, where it was started. */
+static int leave(const Containment *containment) {
+        int r = kernel_file_write(containment->base_fd, "cgroup.procs", "0");
+
+        if (r != -EBUSY)
+                return r;
+        (void) cgroup_dir_remove_below(containment->trees_fd);
+        take_controllers_back(containment);
+        return kernel_file_write(containment->base_fd, "cgroup.procs", "0");
+}
+
 void containment_close(Containment *containment, const char *record) {
-        if (containment->root_fd >= 0 &&
-            kernel_file_write(containment->base_fd, "cgroup.procs", "0") >= 0 &&
+        if (containment->root_fd >= 0 && leave(containment) >= 0 &&
             cgroup_dir_remove_below(containment->root_fd) >= 0 &&
             unlinkat(containment->base_fd, containment->name, AT_REMOVEDIR) >= 0)
                 (void) unlink(record);

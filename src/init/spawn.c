@@ -179,13 +179,30 @@ static bool settle_descriptors(const Session *session, const SpawnOrder *order) 
                close_range(exec_fd + 1, ~0U, 0) >= 0;
 }
 
-static bool settle_child(const Session *session) {
-        if (session->oom_score_adj[0] != '\0')
-                (void) kernel_file_write(AT_FDCWD, "/proc/self/oom_score_adj",
-                                         session->oom_score_adj);
+/* More than the session may have: then as much as it may. */
+static bool settle_open_files(const Session *session, rlim_t open_files) {
+        struct rlimit wanted = { open_files, open_files };
+        struct rlimit most = { session->nofile.rlim_max, session->nofile.rlim_max };
 
-        return setsid() >= 0 && spawn_unblock_signals() >= 0 &&
-               setrlimit(RLIMIT_NOFILE, &session->nofile) >= 0;
+        if (open_files == 0)
+                return setrlimit(RLIMIT_NOFILE, &session->nofile) >= 0;
+        return setrlimit(RLIMIT_NOFILE, &wanted) >= 0 ||
+               (errno == EPERM && setrlimit(RLIMIT_NOFILE, &most) >= 0);
+}
+
+/* What the kernel refuses stays as it is here, which is as near as it can be. */
+static bool settle_limits(const Session *session, const WirePayload *payload) {
+        bool has_limits = wire_payload_has_limits(payload);
+        const char *score = session->oom_score_adj;
+
+        if (has_limits && payload->oom_score_adj != 0)
+                score = (const char *) payload + payload->oom_score_adj;
+        if (score[0] != '\0')
+                (void) kernel_file_write(AT_FDCWD, "/proc/self/oom_score_adj", score);
+        if (has_limits && payload->nice != WIRE_NICE_NONE)
+                (void) setpriority(PRIO_PROCESS, 0, (int) payload->nice);
+
+        return settle_open_files(session, has_limits ? payload->open_files : 0);
 }
 
 static _Noreturn void run_child(const Session *session, const SpawnOrder *order, pid_t parent) {
@@ -199,7 +216,8 @@ static _Noreturn void run_child(const Session *session, const SpawnOrder *order,
         if (getppid() != parent)
                 _exit(EXIT_EXEC_FAILED);
 
-        if (settle_child(session) && chdir((char *) payload + payload->working_directory) >= 0)
+        if (setsid() >= 0 && spawn_unblock_signals() >= 0 && settle_limits(session, payload) &&
+            chdir((char *) payload + payload->working_directory) >= 0)
                 (void) execve((char *) payload + payload->path, vector_at(payload, payload->argv),
                               vector_at(payload, payload->envp));
 

@@ -115,13 +115,26 @@ typedef struct WireMessage {
  * The sealed memfd of a SPAWN begins with this. All are offsets into it; argv and envp lead to
  * vectors of offsets of strings, ended by a 0. The child maps it privately and adds the address
  * to each offset, and so has what execve(2) takes without allocating anything.
+ *
+ * The vectors follow at once, so where argv begins tells how much of this a brain knew of: a
+ * keeper outlives upgrades, both ways. What the kernel refuses of the limits is no failure: the
+ * brain reads from the process what it has.
  */
 typedef struct WirePayload {
         uint64_t path;
         uint64_t working_directory;
         uint64_t argv;
         uint64_t envp;
+        uint64_t oom_score_adj; /* the number, as a string; 0: a little above the keeper's */
+        uint64_t open_files;    /* soft and hard; 0: as the session has it */
+        int64_t nice;           /* WIRE_NICE_NONE: as the session has it */
 } WirePayload;
+
+#define WIRE_NICE_NONE INT64_MAX
+
+static inline bool wire_payload_has_limits(const WirePayload *payload) {
+        return payload->argv >= sizeof(*payload);
+}
 
 static inline int
 wire_send(int socket_fd, const WireMessage *message, const int *fds, size_t n_fds) {

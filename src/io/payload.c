@@ -7,6 +7,8 @@
  */
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -14,6 +16,7 @@
 #include "io/payload.h"
 #include "util/strv.h"
 
+#define SCORE_MAX 16
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 typedef struct Layout {
@@ -67,20 +70,37 @@ static int write_sealed(const char *data, size_t size, int *ret_fd) {
         return 0;
 }
 
+static int64_t value_of(const Limits *limits, Limit limit, int64_t otherwise) {
+        return limits_ask(limits, limit) ? limits->values[limit] : otherwise;
+}
+
+/* As the kernel reads it; "": nothing is asked. */
+static void format_score(char ret[static SCORE_MAX], const Limits *limits) {
+        ret[0] = '\0';
+        if (limits_ask(limits, LIMIT_OOM_SCORE_ADJUST))
+                (void) snprintf(ret, SCORE_MAX, "%" PRId64, limits->values[LIMIT_OOM_SCORE_ADJUST]);
+}
+
 int payload_new(const SpawnSpec *spec, int *ret_fd) {
         uint64_t vectors = sizeof(WirePayload);
         uint64_t strings = vectors + (strv_length(spec->argv) + strv_length(spec->envp) + 2) *
                                              sizeof(uint64_t);
         size_t size = strings + strlen(spec->path) + 1 + strlen(spec->working_directory) + 1 +
-                      strings_size(spec->argv) + strings_size(spec->envp);
+                      SCORE_MAX + strings_size(spec->argv) + strings_size(spec->envp);
         _cleanup_free_ char *buffer = calloc(1, size);
         Layout layout = { .base = buffer, .vectors = vectors, .strings = strings };
         WirePayload *payload = (WirePayload *) (void *) buffer;
+        char score[SCORE_MAX];
 
         if (!buffer)
                 return -ENOMEM;
         payload->path = put_string(&layout, spec->path);
         payload->working_directory = put_string(&layout, spec->working_directory);
+        format_score(score, &spec->limits);
+        if (score[0] != '\0')
+                payload->oom_score_adj = put_string(&layout, score);
+        payload->open_files = (uint64_t) value_of(&spec->limits, LIMIT_OPEN_FILES, 0);
+        payload->nice = value_of(&spec->limits, LIMIT_NICE, WIRE_NICE_NONE);
         payload->argv = put_vector(&layout, spec->argv);
         payload->envp = put_vector(&layout, spec->envp);
         return write_sealed(buffer, size, ret_fd);

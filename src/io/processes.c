@@ -94,7 +94,7 @@ bool process_descends_from(pid_t pid, pid_t ancestor) {
         return false;
 }
 
-static int pidfd_signal(int pidfd, int signal) {
+int pidfd_signal(int pidfd, int signal) {
         return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
 }
 

@@ -39,4 +39,5 @@ int pid_list_signal(const PidList *list,
                     void *userdata);
 
 /* -ESRCH: it is gone. */
+int pidfd_signal(int pidfd, int signal);
 int pidfd_signal_and_continue(int pidfd, int signal);

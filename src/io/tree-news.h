@@ -35,6 +35,7 @@ struct Tree {
         int main_pidfd;
         int awaited_signal; /* for a main that a guardian has yet to tell of; 0: none */
         Cgroup *cgroup;     /* NULL: none was made yet, or guardians contain */
+        Limits leaf_limits; /* what it was made for */
         sd_event_source *events_source;
         pid_t guardian_pid; /* 0: none */
         int guardian_fd;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "io/kernel-limits.h"
 #include "io/payload.h"
 #include "io/processes.h"
 #include "io/tree-news.h"
@@ -284,12 +285,18 @@ static int keep_stdin(Tree *tree, const SpawnSpec *spec) {
         return keeper_client_send(tree->client, &message, &spec->kept_stdin_fd, 1);
 }
 
-static int prepare_cgroup(Tree *tree) {
+/* A leaf is held to the same limits as long as it is there: none has to be taken back. */
+static bool is_fit(const Tree *tree, const Limits *limits) {
+        return tree->cgroup && cgroup_is_pristine(tree->cgroup) &&
+               limits_are_same_for_cgroup(&tree->leaf_limits, limits);
+}
+
+static int prepare_cgroup(Tree *tree, const Limits *limits) {
+        int trees_fd = keeper_client_trees_fd(tree->client);
         char leaf[NAME_MAX + 1];
         int r;
 
-        if (!keeper_client_uses_cgroups(tree->client) ||
-            (tree->cgroup && cgroup_is_pristine(tree->cgroup)))
+        if (!keeper_client_uses_cgroups(tree->client) || is_fit(tree, limits))
                 return 0;
         if (tree->cgroup) {
                 r = cgroup_remove(tree->cgroup);
@@ -298,8 +305,12 @@ static int prepare_cgroup(Tree *tree) {
                 tree_forget_cgroup(tree);
         }
         leaf_name(leaf, tree->slot, tree->name);
-        return cgroup_new(&tree->cgroup, keeper_client_trees_fd(tree->client),
-                          keeper_client_trees_cgroup(tree->client), leaf);
+        r = cgroup_new(&tree->cgroup, trees_fd, keeper_client_trees_cgroup(tree->client), leaf);
+        if (r < 0)
+                return r;
+        limits_give_cgroup(limits, trees_fd, cgroup_fd(tree->cgroup));
+        tree->leaf_limits = *limits;
+        return 0;
 }
 
 int tree_send_spawn(Tree *tree, const SpawnSpec *spec, int payload_fd) {
@@ -354,7 +365,7 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec) {
                 return -EBUSY;
         if (spec->generation == 0)
                 return -EINVAL;
-        r = prepare_cgroup(tree);
+        r = prepare_cgroup(tree, &spec->limits);
         if (r < 0)
                 return r;
         CRASHPOINT("leaf-made");
@@ -374,6 +385,10 @@ int tree_signal_main(Tree *tree, int signal) {
         }
 
         return tree->main_pidfd < 0 ? -ESRCH : pidfd_signal_and_continue(tree->main_pidfd, signal);
+}
+
+bool tree_main_is_there(const Tree *tree) {
+        return tree->main_pidfd >= 0 && pidfd_signal(tree->main_pidfd, 0) >= 0;
 }
 
 /* A guest's cgroup is within the tree's, its guardian is beside that of the tree. */

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "io/keeper-client.h"
+#include "model/limit.h"
 
 typedef struct Tree Tree;
 
@@ -32,6 +33,7 @@ typedef struct SpawnSpec {
         int kept_stderr_fd;
         int kept_notify_fd; /* where it says how it is, kept likewise; -1: nowhere */
         int kept_stdin_fd;  /* where its stdin is fed, kept likewise; -1: nowhere */
+        Limits limits;      /* as far as they can be had: see limit_find_fault() */
 } SpawnSpec;
 
 /*
@@ -127,6 +129,8 @@ int tree_spawn(Tree *tree, const SpawnSpec *spec);
  * soon as a guardian that was adopted has told of that process, just before on_forked().
  */
 int tree_signal_main(Tree *tree, int signal);
+/* It is not reaped: its pid means no other process. */
+bool tree_main_is_there(const Tree *tree);
 /* To every process of the tree, each proven to belong before it is signalled. */
 int tree_signal_all(Tree *tree, int signal);
 /* One round of SIGKILL; to be repeated until on_emptied. */

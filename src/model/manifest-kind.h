@@ -28,6 +28,9 @@ extern const Kind kind_object;   /* whatever row->table fills */
 /* manifest-restart.c: a RestartSpec */
 extern const Kind kind_restart;
 
+/* manifest-limits.c: a Limits */
+extern const Kind kind_limits;
+
 /* manifest-command.c: a SidecarSpec, and for the folder a char * */
 extern const Kind kind_command;
 extern const Kind kind_env;

@@ -63,7 +63,7 @@ static const Row common_rows[] = {
           .offset = FIELD(start_timeout_usec),
           .least = 50 * USEC_PER_MSEC,
           .fallback = 30 * USEC_PER_SEC },
-        { .name = "limits" },
+        { .name = "limits", .kind = &kind_limits, .offset = FIELD(limits) },
         { .name = "log", .kind = &kind_object, .table = &log_table },
         { .name = "loadTimeout",
           .kind = &kind_duration,

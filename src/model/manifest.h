@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "model/limit.h"
 #include "util/macro.h"
 
 #define MANIFEST_BYTES_MAX (256u * 1024u)
@@ -183,6 +184,7 @@ struct SidecarSpec {
         uint64_t watchdog_usec;     /* 0: it is not asked to feed one */
         bool token;                 /* it has a secret */
         bool token_file;            /* ... in a file of its own */
+        Limits limits;
         uint64_t log_max_size_bytes;
         uint32_t log_max_files;
         bool log_journal; /* its lines go there too */

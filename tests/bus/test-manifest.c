@@ -134,9 +134,11 @@ START_TEST(a_key_that_is_not_acted_on_yet_is_refused_and_an_unknown_one_too) {
 
         world_write_sidecars(world, GOOD);
         world_run(world);
-        world_write_sidecars(world, "'web': {'command': ['sleep', '1000'], 'limits': {}}");
+        world_write_manifest(world, WORLD_APP,
+                             "{'manifestVersion': 1, 'id': '" WORLD_APP "', 'permissions': [],"
+                             " 'sidecars': {'web': {'command': ['sleep', '1000']}}}");
         later = reload_problems();
-        assert_has(later, "pointer=/sidecars/web/limits\n");
+        assert_has(later, "pointer=/permissions\n");
         assert_has(later, "not supported yet");
 
         world_write_sidecars(world, "'web': {'command': ['sleep', '1000'], 'comand': []}");

@@ -4,8 +4,8 @@
  * envdump
  *
  * Prints what it was born with, a fact a line: arguments, environment, working directory,
- * descriptors, limit of open files, umask, signals, session, score of the OOM killer. Ends with
- * the line "end".
+ * descriptors, limit of open files, umask, signals, session, the furthest that limit goes,
+ * niceness, score of the OOM killer. Ends with the line "end".
  */
 
 #include <dirent.h>
@@ -74,6 +74,8 @@ int main(int argc, char **argv) {
         printf("umask %03o\n", (unsigned) mask);
         print_signals();
         printf("session %s\n", getsid(0) == getpid() ? "own" : "not own");
+        printf("nofile at most %llu\n", (unsigned long long) nofile.rlim_max);
+        printf("nice %d\n", getpriority(PRIO_PROCESS, 0));
         print_oom_score_adj();
         printf("end\n");
         return 0;

@@ -416,6 +416,25 @@ START_TEST(a_damaged_manifest_is_read_or_refused_with_a_place_in_it) {
 }
 END_TEST
 
+START_TEST(limits_of_a_sidecar_go_over_the_defaults_key_by_key) {
+        Manifest *manifest = parse("{\"manifestVersion\": 1, \"id\": \"" APP "\","
+                                   " \"defaults\": {\"limits\": {\"nice\": 5, \"openFiles\": 64}},"
+                                   " \"sidecars\": {\"web\": {\"command\": [\"a\"],"
+                                   " \"limits\": {\"nice\": -3, \"memoryMax\": \"50M\"}},"
+                                   " \"db\": {\"command\": [\"b\"]}}}");
+        const Limits *web = &manifest_find_sidecar(manifest, "web")->limits;
+        const Limits *db = &manifest_find_sidecar(manifest, "db")->limits;
+
+        ck_assert_int_eq(web->values[LIMIT_NICE], -3);
+        ck_assert_int_eq(web->values[LIMIT_OPEN_FILES], 64);
+        ck_assert_int_eq(web->values[LIMIT_MEMORY_MAX], 50 << 20);
+        ck_assert(!limits_ask(web, LIMIT_TASKS_MAX));
+        ck_assert_int_eq(db->values[LIMIT_NICE], 5);
+        ck_assert(!limits_ask(db, LIMIT_MEMORY_MAX));
+        manifest_free(manifest);
+}
+END_TEST
+
 TEST_MAIN("manifest",
           files_setup,
           files_teardown,
@@ -425,6 +444,7 @@ TEST_MAIN("manifest",
           ports_keep_their_order_but_the_endpoint_is_first,
           readiness_is_what_is_written_or_what_the_contract_says,
           defaults_hold_key_by_key_where_a_sidecar_says_nothing,
+          limits_of_a_sidecar_go_over_the_defaults_key_by_key,
           a_name_is_the_id_where_there_is_none,
           equal_specs_are_equal_texts_and_others_are_not,
           a_file_of_ours_that_only_we_can_write_is_read,
