@@ -14,6 +14,11 @@
 #include "io/payload.h"
 #include "util/strv.h"
 
+/* Only the child knows its pid: it writes it over the noughts, and so allocates nothing. */
+#define LISTEN_PID_NAME "LISTEN_PID="
+#define LISTEN_PID LISTEN_PID_NAME "0000000000"
+_Static_assert(sizeof(LISTEN_PID) == sizeof(LISTEN_PID_NAME) + WIRE_PID_MAX, "a pid has no room");
+
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 typedef struct Layout {
@@ -38,15 +43,17 @@ static uint64_t put_string(Layout *layout, const char *string) {
         return at;
 }
 
-/* The buffer is zeroed, so the 0 behind the last offset is there. */
-static uint64_t put_vector(Layout *layout, char *const *strv) {
+/* The buffer is zeroed, so the 0 behind the last offset is there. also: one more; or NULL. */
+static uint64_t put_vector(Layout *layout, char *const *strv, const char *also) {
         uint64_t at = layout->vectors;
         uint64_t *entry = (uint64_t *) (void *) (layout->base + at);
 
         STRV_FOREACH (string, strv)
                 *entry++ = put_string(layout, *string);
+        if (also)
+                *entry++ = put_string(layout, also);
 
-        layout->vectors += (strv_length(strv) + 1) * sizeof(uint64_t);
+        layout->vectors = (uint64_t) ((char *) (entry + 1) - layout->base);
         return at;
 }
 
@@ -69,10 +76,10 @@ static int write_sealed(const char *data, size_t size, int *ret_fd) {
 
 int payload_new(const SpawnSpec *spec, int *ret_fd) {
         uint64_t vectors = sizeof(WirePayload);
-        uint64_t strings = vectors + (strv_length(spec->argv) + strv_length(spec->envp) + 2) *
+        uint64_t strings = vectors + (strv_length(spec->argv) + strv_length(spec->envp) + 3) *
                                              sizeof(uint64_t);
         size_t size = strings + strlen(spec->path) + 1 + strlen(spec->working_directory) + 1 +
-                      strings_size(spec->argv) + strings_size(spec->envp);
+                      strings_size(spec->argv) + strings_size(spec->envp) + sizeof(LISTEN_PID);
         _cleanup_free_ char *buffer = calloc(1, size);
         Layout layout = { .base = buffer, .vectors = vectors, .strings = strings };
         WirePayload *payload = (WirePayload *) (void *) buffer;
@@ -81,7 +88,9 @@ int payload_new(const SpawnSpec *spec, int *ret_fd) {
                 return -ENOMEM;
         payload->path = put_string(&layout, spec->path);
         payload->working_directory = put_string(&layout, spec->working_directory);
-        payload->argv = put_vector(&layout, spec->argv);
-        payload->envp = put_vector(&layout, spec->envp);
+        payload->argv = put_vector(&layout, spec->argv, NULL);
+        payload->envp = put_vector(&layout, spec->envp, spec->hands_sockets ? LISTEN_PID : NULL);
+        if (spec->hands_sockets)
+                payload->listen_pid = layout.strings - WIRE_PID_MAX - 1;
         return write_sealed(buffer, size, ret_fd);
 }
