@@ -154,6 +154,7 @@ bool sidecar_resume(Sidecar *s) {
 
         sidecar_adopt_notify(s, kept.notify_fd);
         sidecar_adopt_stdin(s, kept.stdin_fd);
+        sidecar_adopt_sockets(s, kept.sockets_fd);
         CRASHPOINT("adopt-output-taken");
         if (generation != 0 && tree_resume(s->tree) == 0)
                 on_nothing_there(s);

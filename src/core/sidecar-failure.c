@@ -113,6 +113,20 @@ static char *find_last_words(const Sidecar *s) {
         return last_words(lines, last_words_collect(lines, s->ring, s->life.generation), secrets);
 }
 
+/* Nobody else can have what it is handed over. */
+static char *find_holder(Sidecar *s, size_t i) {
+        char *text = NULL;
+
+        if (!s->ports_spec->ports[i].is_socket)
+                return evidence_take_holder(&s->evidence, s->ports[i]);
+
+        return asprintf(&text,
+                        "port %u is handed over to it as LISTEN_FDS: it is not to bind it again",
+                        s->ports[i]) < 0
+                       ? NULL
+                       : text;
+}
+
 /* NULL: nobody has it any more, or the words are of something else. */
 static char *find_port_holder(Sidecar *s, const char *words) {
         char *text = NULL;
@@ -121,7 +135,7 @@ static char *find_port_holder(Sidecar *s, const char *words) {
                 return NULL;
 
         for (size_t i = 0; !text && i < s->n_ports; i++)
-                text = evidence_take_holder(&s->evidence, s->ports[i]);
+                text = find_holder(s, i);
 
         return text ? text : evidence_take_holder(&s->evidence, words_find_port(words));
 }
