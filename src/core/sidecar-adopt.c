@@ -164,8 +164,10 @@ bool sidecar_resume(Sidecar *s) {
 
         sidecar_adopt_notify(s, kept.notify_fd);
         sidecar_adopt_stdin(s, kept.stdin_fd);
+        sidecar_adopt_sockets(s, kept.sockets_fd);
         CRASHPOINT("adopt-output-taken");
-        if (generation != 0 && tree_resume(s->tree) == 0)
+        /* Sockets may have been kept before a first generation was written down. */
+        if (tree_resume(s->tree) == 0 && generation != 0)
                 on_nothing_there(s);
 
         /* It may have said it, and nobody looked. */

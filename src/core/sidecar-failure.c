@@ -131,6 +131,20 @@ static char *tell_holder(Sidecar *s, uint16_t port, bool may_be_its_own) {
         return text;
 }
 
+/* Nobody else can have what it is handed over. */
+static char *find_holder(Sidecar *s, size_t i, bool may_be_its_own) {
+        char *text = NULL;
+
+        if (!s->ports_spec->ports[i].is_socket)
+                return tell_holder(s, s->ports[i], may_be_its_own);
+
+        return asprintf(&text,
+                        "port %u is handed over to it as LISTEN_FDS: it is not to bind it again",
+                        s->ports[i]) < 0
+                       ? NULL
+                       : text;
+}
+
 /*
  * The port that the words name is the one that they are about; its own ports come next, since not
  * all words name one, and some are misread. Of one that was not named nothing is told but that a
@@ -145,7 +159,7 @@ static char *find_port_holder(Sidecar *s, const char *words) {
 
         text = tell_holder(s, named, true);
         for (size_t i = 0; !text && i < s->n_ports; i++)
-                text = tell_holder(s, s->ports[i], named == 0);
+                text = find_holder(s, i, named == 0);
 
         return text;
 }

@@ -15,6 +15,17 @@
 #include "core/sidecar-parts.h"
 #include "util/log.h"
 
+/* What was made for it and handed over was made outside of its cgroup. */
+static bool are_all_handed_over(const Sidecar *s, Listeners *listeners) {
+        _cleanup_(sockets_done) Sockets sockets = { 0 };
+        bool is_any = listeners->n > 0;
+
+        if (sockets_unpack(s->sockets_fd, &sockets) < 0)
+                return false;
+        sockets_strike(&sockets, listeners);
+        return is_any && listeners->n == 0;
+}
+
 /* Its processes are listed after the listeners, or the one that was forked since is a stranger. */
 static PortOwner ask(const Sidecar *s, uint16_t port, PortHolder *ret_stranger) {
         _cleanup_(listeners_done) Listeners listeners = { 0 };
@@ -27,6 +38,9 @@ static PortOwner ask(const Sidecar *s, uint16_t port, PortHolder *ret_stranger) 
                           sidecar_name(s), port, strerror(-r));
                 return PORT_OWNER_UNKNOWN;
         }
+
+        if (are_all_handed_over(s, &listeners))
+                return PORT_OWNER_TREE;
 
         n_pids = tree_list_pids(s->tree, &pids);
         return listeners_judge(&listeners, tree_cgroup_id(s->tree), pids,

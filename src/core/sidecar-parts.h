@@ -11,6 +11,7 @@
 #include "core/app.h"
 #include "core/program-search.h"
 #include "core/sidecar.h"
+#include "io/sockets.h"
 #include "model/template.h"
 #include "util/log.h"
 
@@ -107,6 +108,18 @@ int sidecar_open_stdin(Sidecar *sidecar, int *ret_read_fd, int *ret_kept_fd);
 void sidecar_adopt_stdin(Sidecar *sidecar, int fd);
 /* Its main process has ended, or never was. */
 void sidecar_close_stdin(Sidecar *sidecar);
+
+/*
+ * The listening sockets that its generations are handed over (core/sidecar-socket.c), from the
+ * first one on: in place of those it has; none closes them.
+ */
+int sidecar_keep_sockets(Sidecar *sidecar, const Sockets *sockets);
+/* Takes those over that another brain had; -1: there are none. */
+void sidecar_adopt_sockets(Sidecar *sidecar, int fd);
+/* Closes them where no generation is there, nor one to come. */
+void sidecar_settle_sockets(Sidecar *sidecar);
+/* An environment, with what sd_listen_fds(3) reads but LISTEN_PID; a new vector. */
+int sidecar_add_sockets(const Sidecar *sidecar, char *const *env, char ***ret);
 
 /*
  * All that may stand nowhere but in its environment, its requests and the answer of GetEndpoint: of

@@ -42,6 +42,8 @@ typedef struct Launch {
         char *working_directory;
         uint16_t *ports; /* chosen so far */
         size_t n_ports;
+        Sockets former_sockets; /* that have not been taken yet */
+        Sockets sockets;
         Cause *cause;
         bool *permanent;
 } Launch;
@@ -56,6 +58,8 @@ static void launch_done(Launch *launch) {
         strv_free(launch->env);
         free(launch->working_directory);
         free(launch->ports);
+        sockets_done(&launch->former_sockets);
+        sockets_done(&launch->sockets);
 }
 
 /* Answers -ECANCELED, which only says that the cause is filled in. Takes the detail over. */
@@ -108,12 +112,14 @@ static uint16_t wished_port(const Launch *launch, const PortSpec *spec, uint16_t
         return spec->number != 0 && !stays ? spec->number : former;
 }
 
-/* Nobody listens there, and no sidecar is about to, or was promised it. */
+/* Nobody else listens there, and no sidecar is about to, or was promised it. */
 static int port_is_there(Launch *launch, const PortSpec *spec, uint16_t port, const Sidecar *user) {
         int r;
 
         if (port == 0 || user || (port != spec->number && !port_is_allowed(port, launch)))
                 return 0;
+        if (sockets_has(&launch->former_sockets, port))
+                return 1;
 
         r = port_find_listener(port, NULL);
         return r < 0 ? r : r == 0;
@@ -147,6 +153,45 @@ static uint16_t former_port(const Sidecar *s, const SidecarSpec *former, const c
         return 0;
 }
 
+/* What it had and does not ask for any more is nobody's, before it is asked who listens. */
+static int take_former_sockets(Launch *launch) {
+        Sockets *former = &launch->former_sockets;
+        const Sidecar *s = launch->sidecar;
+        uint16_t wishes[WIRE_SOCKETS_MAX];
+        size_t n_wishes = 0;
+        int r;
+
+        for (size_t i = 0; i < s->running->n_ports; i++) {
+                const PortSpec *port = &s->running->ports[i];
+
+                if (port->is_socket && n_wishes < ELEMENTSOF(wishes))
+                        wishes[n_wishes++] = wished_port(launch, port,
+                                                         former_port(s, s->ports_spec, port->name));
+        }
+
+        r = sockets_unpack(s->sockets_fd, former);
+        if (r >= 0)
+                sockets_shut_but(former, wishes, n_wishes);
+        return r;
+}
+
+/* Whoever has bound it and does not listen yet is found out only now. */
+static int listen_on(Launch *launch, const PortSpec *spec, uint16_t *port) {
+        bool may_move = spec->number == 0 || spec->reassign;
+        int r;
+
+        r = sockets_take(&launch->sockets, &launch->former_sockets, *port);
+        if (r == -ENOENT)
+                r = sockets_listen(&launch->sockets, *port);
+        if (r != -EADDRINUSE)
+                return r;
+        if (!may_move)
+                return refuse_port(launch, *port, NULL);
+
+        r = port_pick_free(port, port_is_allowed, launch);
+        return r < 0 ? r : sockets_listen(&launch->sockets, *port);
+}
+
 static int choose_ports(Launch *launch) {
         Sidecar *s = launch->sidecar;
         const SidecarSpec *spec = s->running;
@@ -155,12 +200,17 @@ static int choose_ports(Launch *launch) {
         launch->ports = calloc(spec->n_ports + 1, sizeof(uint16_t));
         if (!launch->ports)
                 return -ENOMEM;
+        r = take_former_sockets(launch);
+        if (r < 0)
+                return r;
 
         while (launch->n_ports < spec->n_ports) {
                 const PortSpec *port = &spec->ports[launch->n_ports];
                 uint16_t former = former_port(s, s->ports_spec, port->name);
 
                 r = choose_port(launch, port, former, &launch->ports[launch->n_ports]);
+                if (r >= 0 && port->is_socket)
+                        r = listen_on(launch, port, &launch->ports[launch->n_ports]);
                 if (r < 0)
                         return r;
                 launch->n_ports++;
@@ -172,7 +222,7 @@ static int choose_ports(Launch *launch) {
         sidecar_spec_unref(s->ports_spec);
         s->ports_spec = sidecar_spec_ref(s->running);
         launch->values.ports = s->ports;
-        return 0;
+        return sidecar_keep_sockets(s, &launch->sockets);
 }
 
 static bool any_mentions(char *const *texts, const char *word) {
@@ -399,6 +449,7 @@ static int write_down(Sidecar *s) {
 
 static int spawn(Launch *launch) {
         Sidecar *s = launch->sidecar;
+        _cleanup_(strv_freep) char **env = NULL;
         _cleanup_close_ int stdin_fd = -1;
         OutputEnds ends;
         SpawnSpec spec = {
@@ -408,10 +459,18 @@ static int spawn(Launch *launch) {
                 .envp = launch->env,
                 .working_directory = launch->working_directory,
                 .limits = s->running->limits,
+                .hands_sockets = s->sockets_fd >= 0,
+                .sockets_fd = s->sockets_fd,
         };
-        int r;
+        int r = 0;
 
-        r = sidecar_open_stdin(s, &stdin_fd, &spec.kept_stdin_fd);
+        /* Its alone: not of what asks how it is. */
+        if (spec.hands_sockets) {
+                r = sidecar_add_sockets(s, launch->env, &env);
+                spec.envp = env;
+        }
+        if (r >= 0)
+                r = sidecar_open_stdin(s, &stdin_fd, &spec.kept_stdin_fd);
         if (r >= 0)
                 r = output_open(s->output, s->life.generation, &ends);
         if (r < 0)

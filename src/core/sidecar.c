@@ -290,6 +290,7 @@ void sidecar_converge(Sidecar *s) {
                 uint64_t now = clock_monotonic_usec();
 
                 lifecycle_on_time(&s->life, now, sidecar_roll());
+                sidecar_settle_sockets(s);
                 step = lifecycle_next(&s->life, now);
                 if (step.kind == STEP_WAIT)
                         break;
@@ -452,7 +453,7 @@ int sidecar_make(Sidecar **ret, App *app, SidecarSpec *spec) {
         s->supervisor = app->supervisor;
         s->app = app;
         s->spec = sidecar_spec_ref(spec);
-        s->exit_code = -1;
+        s->exit_code = s->sockets_fd = -1;
         s->changed_at_usec = clock_realtime_usec();
         lifecycle_init(&s->life, s->spec, s->changed_at_usec);
 
@@ -491,6 +492,7 @@ Sidecar *sidecar_free(Sidecar *s) {
         tree_free(s->tree);
         output_free(s->output);
         input_free(s->input);
+        safe_close(s->sockets_fd);
         secrets_free(s->secrets);
         sd_event_source_disable_unref(s->journal_timer);
         log_file_free(s->file);

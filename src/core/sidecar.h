@@ -94,6 +94,7 @@ struct Sidecar {
         char **environment;         /* of the current or last generation; NULL: no probe needs it */
         Input *input;               /* its stdin; NULL: it never had any */
         uint64_t stdin_closed_in;   /* the generation whose stdin has seen its end; 0: none */
+        int sockets_fd;             /* those it is handed over, packed; -1: none */
         Secrets *secrets;           /* that no line shows; or NULL */
         uint64_t secrets_of;        /* ... which generation's */
         bool log_ends_in_secret[2]; /* of stdout and stderr: the last piece told may have */

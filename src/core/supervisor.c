@@ -157,9 +157,12 @@ static bool has_port(const Sidecar *sidecar, uint16_t port) {
         return false;
 }
 
-/* What is down keeps an auto port for its next start, but a number it wants is anybody's. */
+/*
+ * What is down keeps an auto port for its next start, but a number it wants is anybody's, unless
+ * it listens there: as what is to be handed over does between two generations.
+ */
 static bool is_up_with_port(const Sidecar *sidecar, uint16_t port) {
-        return !sidecar_is_gone(sidecar) && has_port(sidecar, port);
+        return (!sidecar_is_gone(sidecar) || sidecar->sockets_fd >= 0) && has_port(sidecar, port);
 }
 
 static bool claims_port(const Sidecar *sidecar, uint16_t port) {

@@ -85,6 +85,7 @@ void entry_release(Entry *entry) {
         entry_drop(entry);
         entry_keep_stdin(entry, 0, -1);
         entry->memory_fd = safe_close(entry->memory_fd);
+        entry->sockets_fd = safe_close(entry->sockets_fd);
         entry->generation = 0;
 }
 
@@ -173,7 +174,7 @@ int entry_hand_over(Entry *entry, uint32_t slot, int socket_fd) {
         int fds[WIRE_FDS_MAX], r;
         size_t n_fds = 0;
 
-        if (entry->generation == 0 && entry->memory_fd < 0)
+        if (entry->generation == 0 && entry->memory_fd < 0 && entry->sockets_fd < 0)
                 return 0;
         message.slot = slot;
         if (entry->main_fd >= 0) {
@@ -196,6 +197,10 @@ int entry_hand_over(Entry *entry, uint32_t slot, int socket_fd) {
         if (entry->stdin_fd >= 0 && entry->stdin_generation == entry->generation) {
                 message.flags |= WIRE_ENTRY_STDIN;
                 fds[n_fds++] = entry->stdin_fd;
+        }
+        if (entry->sockets_fd >= 0) {
+                message.flags |= WIRE_ENTRY_SOCKETS;
+                fds[n_fds++] = entry->sockets_fd;
         }
         r = wire_send(socket_fd, &message, fds, n_fds);
         if (r >= 0)

@@ -37,6 +37,7 @@ typedef struct Entry {
         int memory_fd;             /* of the slot, through all its generations; -1: none */
         int stdin_fd;              /* where its stdin is fed; -1: not kept */
         uint64_t stdin_generation; /* whose that is: it comes before the spawn */
+        int sockets_fd;            /* packed, of the slot as its memory is; -1: none */
         SpawnOrder lent;           /* to a child that has no descriptors of its own yet */
         int exec_fd;               /* speaks when the exec has come to something */
         bool has_exec;             /* it has */
@@ -50,7 +51,7 @@ typedef struct Entry {
 #define ENTRY_NONE                                                                                 \
         {                                                                                          \
                 .main_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .notify_fd = -1, .memory_fd = -1, \
-                .stdin_fd = -1, .lent = SPAWN_ORDER_NONE, .exec_fd = -1,                           \
+                .stdin_fd = -1, .sockets_fd = -1, .lent = SPAWN_ORDER_NONE, .exec_fd = -1,         \
         }
 
 /* Facts, each with its news. Descriptors are handed over. */

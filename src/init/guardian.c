@@ -200,7 +200,7 @@ static int make_signal_fd(void) {
 
 static void guardian_main(Guardian *g, const Session *session, SpawnOrder *order, pid_t keeper) {
         int keep[] = { g->pair_fd,       session->null_fd, order->payload_fd, order->stdin_fd,
-                       order->stdout_fd, order->stderr_fd, order->exec_fd };
+                       order->stdout_fd, order->stderr_fd, order->sockets_fd, order->exec_fd };
         uint64_t generation = g->entry.generation;
         int r, pidfd, exec_fd;
         pid_t pid;

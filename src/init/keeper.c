@@ -105,6 +105,9 @@ static void on_keep(Keeper *k, const WireMessage *message, int *fd) {
         case WIRE_KEEP_STDIN:
                 table_keep_stdin(&k->table, message, fd);
                 break;
+        case WIRE_KEEP_SOCKETS:
+                table_keep_sockets(&k->table, message->slot, fd);
+                break;
         case WIRE_KEEP_LEDGER:
                 table_keep_ledger(&k->table, fd);
                 break;
@@ -133,6 +136,9 @@ static void on_message(Keeper *k, const WireMessage *message, int *fds, size_t n
                 break;
         case WIRE_DROP_STDIN:
                 table_keep_stdin(&k->table, message, &none);
+                break;
+        case WIRE_DROP_SOCKETS:
+                table_keep_sockets(&k->table, message->slot, &none);
                 break;
         case WIRE_READY:
                 brain_record_ready(&k->record);

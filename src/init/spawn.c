@@ -120,6 +120,7 @@ void spawn_order_close(SpawnOrder *order) {
         order->stderr_fd = safe_close(order->stderr_fd);
         order->stdin_fd = safe_close(order->stdin_fd);
         order->cgroup_fd = safe_close(order->cgroup_fd);
+        order->sockets_fd = safe_close(order->sockets_fd);
         order->exec_fd = safe_close(order->exec_fd);
         order->pair_fd = safe_close(order->pair_fd);
 }
@@ -164,19 +165,59 @@ static _Noreturn void give_up(const SpawnOrder *order) {
         _exit(EXIT_EXEC_FAILED);
 }
 
+static bool close_from_to(unsigned first, unsigned last) {
+        return first > last || close_range(first, last, 0) >= 0;
+}
+
 /*
  * Closes all else: among what we have got a copy of is what is lent to others, and nobody is to
  * wait for the end of a pipe because our program's disk does not answer.
  */
 static bool settle_descriptors(const Session *session, const SpawnOrder *order) {
         unsigned exec_fd = (unsigned) order->exec_fd;
+        unsigned sockets_fd = order->sockets_fd < 0 ? exec_fd : (unsigned) order->sockets_fd;
+        unsigned low = exec_fd < sockets_fd ? exec_fd : sockets_fd;
+        unsigned high = exec_fd < sockets_fd ? sockets_fd : exec_fd;
 
         return dup2(order->stdin_fd < 0 ? session->null_fd : order->stdin_fd, STDIN_FILENO) >= 0 &&
                dup2(order->stdout_fd, STDOUT_FILENO) >= 0 &&
                dup2(order->stderr_fd, STDERR_FILENO) >= 0 &&
-               (exec_fd == STDERR_FILENO + 1 ||
-                close_range(STDERR_FILENO + 1, exec_fd - 1, 0) >= 0) &&
-               close_range(exec_fd + 1, ~0U, 0) >= 0;
+               close_from_to(STDERR_FILENO + 1, low - 1) && close_from_to(low + 1, high - 1) &&
+               close_from_to(high + 1, ~0U);
+}
+
+static bool move_above_sockets(int *fd) {
+        int moved_fd = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1 + WIRE_SOCKETS_MAX);
+
+        if (moved_fd < 0)
+                return false;
+        safe_close(*fd);
+        *fd = moved_fd;
+        return true;
+}
+
+/*
+ * From 3 on in their order, and open over the exec: sd_listen_fds(3). What is received takes the
+ * lowest numbers that are free, and by now all of them are.
+ */
+static bool take_sockets(SpawnOrder *order) {
+        int fds[WIRE_SOCKETS_MAX], r;
+        size_t n_fds;
+
+        if (order->sockets_fd < 0)
+                return true;
+        if (!move_above_sockets(&order->exec_fd) || !move_above_sockets(&order->sockets_fd))
+                return false;
+        r = wire_unpack_sockets(order->sockets_fd, 0, fds, &n_fds);
+        errno = -r;
+        return r >= 0;
+}
+
+/* Only now is it known: sd_listen_fds(3) of any other process is to find nothing. */
+static void write_listen_pid(WirePayload *payload) {
+        if (wire_payload_is_long(payload) && payload->listen_pid != 0)
+                (void) snprintf((char *) payload + payload->listen_pid, WIRE_PID_MAX + 1, "%d",
+                                (int) getpid());
 }
 
 /* More than the session may have: then as much as it may. */
@@ -192,7 +233,7 @@ static bool settle_open_files(const Session *session, rlim_t open_files) {
 
 /* What the kernel refuses stays as it is here, which is as near as it can be. */
 static bool settle_limits(const Session *session, const WirePayload *payload) {
-        bool has_limits = wire_payload_has_limits(payload);
+        bool has_limits = wire_payload_is_long(payload);
         const char *score = session->oom_score_adj;
 
         if (has_limits && payload->oom_score_adj != 0)
@@ -205,10 +246,11 @@ static bool settle_limits(const Session *session, const WirePayload *payload) {
         return settle_open_files(session, has_limits ? payload->open_files : 0);
 }
 
-static _Noreturn void run_child(const Session *session, const SpawnOrder *order, pid_t parent) {
+static _Noreturn void run_child(const Session *session, SpawnOrder *order, pid_t parent) {
         WirePayload *payload = map_payload(order->payload_fd);
 
-        if (!payload || !settle_descriptors(session, order) || !spawn_tell(order, 0))
+        if (!payload || !settle_descriptors(session, order) || !take_sockets(order) ||
+            !spawn_tell(order, 0))
                 give_up(order);
 
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -216,6 +258,7 @@ static _Noreturn void run_child(const Session *session, const SpawnOrder *order,
         if (getppid() != parent)
                 _exit(EXIT_EXEC_FAILED);
 
+        write_listen_pid(payload);
         if (setsid() >= 0 && spawn_unblock_signals() >= 0 && settle_limits(session, payload) &&
             chdir((char *) payload + payload->working_directory) >= 0)
                 (void) execve((char *) payload + payload->path, vector_at(payload, payload->argv),
@@ -228,7 +271,8 @@ static _Noreturn void run_child(const Session *session, const SpawnOrder *order,
 static bool is_low(const SpawnOrder *order) {
         return order->payload_fd < KEPT_FROM && order->stdout_fd < KEPT_FROM &&
                order->stderr_fd < KEPT_FROM && order->stdin_fd < KEPT_FROM &&
-               order->exec_fd < KEPT_FROM && order->pair_fd < KEPT_FROM;
+               order->sockets_fd < KEPT_FROM && order->exec_fd < KEPT_FROM &&
+               order->pair_fd < KEPT_FROM;
 }
 
 /* Answers as spawn_clone(). */

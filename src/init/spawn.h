@@ -30,16 +30,17 @@ typedef struct SpawnOrder {
         int payload_fd;
         int stdout_fd;
         int stderr_fd;
-        int stdin_fd;  /* -1: /dev/null */
-        int cgroup_fd; /* -1: the spawner's own */
-        int exec_fd;   /* where the child tells of its exec; made with the child */
-        int pair_fd;   /* a guardian's end of its pair */
+        int stdin_fd;   /* -1: /dev/null */
+        int cgroup_fd;  /* -1: the spawner's own */
+        int sockets_fd; /* packed; -1: none are handed over */
+        int exec_fd;    /* where the child tells of its exec; made with the child */
+        int pair_fd;    /* a guardian's end of its pair */
 } SpawnOrder;
 
 #define SPAWN_ORDER_NONE                                                            \
         {                                                                           \
                 .payload_fd = -1, .stdout_fd = -1, .stderr_fd = -1, .stdin_fd = -1, \
-                .cgroup_fd = -1, .exec_fd = -1, .pair_fd = -1,                      \
+                .cgroup_fd = -1, .sockets_fd = -1, .exec_fd = -1, .pair_fd = -1,    \
         }
 
 /*

@@ -59,17 +59,20 @@ static void drop(Table *table, Entry *entry) {
 /* Takes what is the child's out of fds. */
 static bool order_from_fds(SpawnOrder *ret, uint32_t flags, int *fds, size_t n_fds) {
         size_t n_wanted = 3 + !!(flags & WIRE_SPAWN_STDIN) + !!(flags & WIRE_SPAWN_CGROUP) +
-                          2 * !!(flags & WIRE_SPAWN_KEEP) + !!(flags & WIRE_SPAWN_NOTIFY);
+                          !!(flags & WIRE_SPAWN_SOCKETS) + 2 * !!(flags & WIRE_SPAWN_KEEP) +
+                          !!(flags & WIRE_SPAWN_NOTIFY);
 
         if (n_fds != n_wanted)
                 return false;
-        ret->payload_fd = TAKE_FD(fds[0]);
-        ret->stdout_fd = TAKE_FD(fds[1]);
-        ret->stderr_fd = TAKE_FD(fds[2]);
+        ret->payload_fd = TAKE_FD(*fds++);
+        ret->stdout_fd = TAKE_FD(*fds++);
+        ret->stderr_fd = TAKE_FD(*fds++);
         if (flags & WIRE_SPAWN_STDIN)
-                ret->stdin_fd = TAKE_FD(fds[3]);
+                ret->stdin_fd = TAKE_FD(*fds++);
         if (flags & WIRE_SPAWN_CGROUP)
-                ret->cgroup_fd = TAKE_FD(fds[flags & WIRE_SPAWN_STDIN ? 4 : 3]);
+                ret->cgroup_fd = TAKE_FD(*fds++);
+        if (flags & WIRE_SPAWN_SOCKETS)
+                ret->sockets_fd = TAKE_FD(*fds);
         return true;
 }
 
@@ -185,6 +188,10 @@ void table_keep_stdin(Table *table, const WireMessage *message, int *fd) {
         if (*fd >= 0 && message->generation <= entry->generation)
                 return;
         entry_keep_stdin(entry, message->generation, *fd < 0 ? -1 : spawn_keep(TAKE_FD(*fd)));
+}
+
+void table_keep_sockets(Table *table, uint32_t slot, int *fd) {
+        replace(&use_slot(table, slot)->sockets_fd, fd);
 }
 
 void table_keep_ledger(Table *table, int *fd) {

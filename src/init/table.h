@@ -49,6 +49,8 @@ void table_release(Table *table, const WireMessage *message);
 void table_keep_memory(Table *table, uint32_t slot, int *fd);
 void table_keep_ledger(Table *table, int *fd);
 /* -1: none from now on. */
+void table_keep_sockets(Table *table, uint32_t slot, int *fd);
+/* -1: none from now on. */
 void table_keep_stdin(Table *table, const WireMessage *message, int *fd);
 /* -1: none from now on. */
 void table_keep_holder(Table *table, uint32_t index, int *fd);

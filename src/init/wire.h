@@ -24,8 +24,9 @@
 #define WIRE_SIDECARS_MAX 1024
 #define WIRE_SLOTS_MAX (2 * WIRE_SIDECARS_MAX) /* one more each, for the program of a probe */
 #define WIRE_HOLDERS_MAX 256
-#define WIRE_FDS_MAX 8
-#define WIRE_BRAIN_FD 3 /* the brain finds its end of the socket here */
+#define WIRE_FDS_MAX 9
+#define WIRE_SOCKETS_MAX 16 /* that are handed over to one program */
+#define WIRE_BRAIN_FD 3     /* the brain finds its end of the socket here */
 
 typedef enum WireKind {
         /* The keeper's. Those of a slot carry its generation. */
@@ -61,6 +62,8 @@ typedef enum WireKind {
         WIRE_KEEP_STDIN, /* before the SPAWN of that generation; descriptor: where its stdin is fed
                           */
         WIRE_DROP_STDIN, /* it is to see the end of that */
+        WIRE_KEEP_SOCKETS, /* of a slot, until RELEASE; descriptor: its packed sockets */
+        WIRE_DROP_SOCKETS,
 } WireKind;
 
 /* Flags of HELLO. */
@@ -71,17 +74,19 @@ enum {
 
 /* Optional descriptors of SPAWN, in this order. */
 enum {
-        WIRE_SPAWN_STDIN = 1 << 0,  /* else /dev/null */
-        WIRE_SPAWN_CGROUP = 1 << 1, /* directory to be born in, else under a guardian */
-        WIRE_SPAWN_KEEP = 1 << 2,   /* two: where stdout and stderr are read, for the next brain */
-        WIRE_SPAWN_NOTIFY = 1 << 3, /* where it says how it is, for the next brain */
+        WIRE_SPAWN_STDIN = 1 << 0,   /* else /dev/null */
+        WIRE_SPAWN_CGROUP = 1 << 1,  /* directory to be born in, else under a guardian */
+        WIRE_SPAWN_SOCKETS = 1 << 4, /* packed: what it finds from descriptor 3 on */
+        WIRE_SPAWN_KEEP = 1 << 2,    /* two: where stdout and stderr are read, for the next brain */
+        WIRE_SPAWN_NOTIFY = 1 << 3,  /* where it says how it is, for the next brain */
 };
 
 /*
  * Flags of ENTRY. Its generation is that of the last SPAWN that was obeyed, 0: none. Descriptors,
  * in this order, where flags say so: pidfd of the main, or the brain's end of the guardian's pair;
  * the reading ends of stdout and stderr; the memory of the output; the notify socket; the writing
- * end of stdin. A SPAWN that failed is not among it: whoever wants that generation orders it again.
+ * end of stdin; the packed sockets. A SPAWN that failed is not among it: whoever wants that
+ * generation orders it again.
  *
  * A guardian that has ended can be asked no more, and its last words may have been read by a brain
  * that is dead. So at its end the keeper tells what it knew of its main, as EXEC and EXITED or in
@@ -97,6 +102,7 @@ enum {
         WIRE_ENTRY_MEMORY = 1 << 6,  /* one descriptor */
         WIRE_ENTRY_NOTIFY = 1 << 7,  /* one descriptor */
         WIRE_ENTRY_STDIN = 1 << 8,   /* one descriptor */
+        WIRE_ENTRY_SOCKETS = 1 << 9, /* one descriptor */
 };
 
 typedef struct WireMessage {
@@ -125,14 +131,17 @@ typedef struct WirePayload {
         uint64_t working_directory;
         uint64_t argv;
         uint64_t envp;
+        /* What came later: see wire_payload_is_long(). */
         uint64_t oom_score_adj; /* the number, as a string; 0: a little above the keeper's */
         uint64_t open_files;    /* soft and hard; 0: as the session has it */
         int64_t nice;           /* WIRE_NICE_NONE: as the session has it */
+        uint64_t listen_pid;    /* room for the child's pid in decimals, WIRE_PID_MAX; 0: nowhere */
 } WirePayload;
 
 #define WIRE_NICE_NONE INT64_MAX
+#define WIRE_PID_MAX (sizeof("2147483647") - 1)
 
-static inline bool wire_payload_has_limits(const WirePayload *payload) {
+static inline bool wire_payload_is_long(const WirePayload *payload) {
         return payload->argv >= sizeof(*payload);
 }
 
@@ -165,6 +174,43 @@ static inline bool wire_is_to_be_repeated(int r) {
 static inline void wire_close_fds(int *fds, size_t n_fds) {
         for (size_t i = 0; i < n_fds; i++)
                 fds[i] = safe_close(fds[i]);
+}
+
+/*
+ * Listening sockets travel packed: as the one message that waits in a socket, to which nobody can
+ * send any more. So any number of them is one descriptor, for whoever keeps it and lends it. This
+ * looks into it and leaves it as it is. flags: as of recvmsg(2); the descriptors are the caller's.
+ */
+static inline int wire_unpack_sockets(int packed_fd,
+                                      int flags,
+                                      int ret_fds[static WIRE_SOCKETS_MAX],
+                                      size_t *ret_n_fds) {
+        union {
+                struct cmsghdr header;
+                char space[CMSG_SPACE(WIRE_SOCKETS_MAX * sizeof(int))];
+        } control;
+        char byte;
+        struct iovec iov = { .iov_base = &byte, .iov_len = sizeof(byte) };
+        struct msghdr msg = {
+                .msg_iov = &iov,
+                .msg_iovlen = 1,
+                .msg_control = &control,
+                .msg_controllen = sizeof(control),
+        };
+        const struct cmsghdr *header;
+
+        if (recvmsg(packed_fd, &msg, flags | MSG_PEEK | MSG_DONTWAIT) < 0)
+                return -errno;
+        header = CMSG_FIRSTHDR(&msg);
+        if (!header || header->cmsg_type != SCM_RIGHTS)
+                return -EMFILE;
+        *ret_n_fds = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(ret_fds, CMSG_DATA(header), *ret_n_fds * sizeof(int));
+        if (!(msg.msg_flags & MSG_CTRUNC))
+                return 0;
+
+        wire_close_fds(ret_fds, *ret_n_fds);
+        return -EMFILE;
 }
 
 /*

@@ -84,6 +84,7 @@ static int spawn(Guests *guests, Guest *guest) {
                 .kept_stdout_fd = -1,
                 .kept_stderr_fd = -1,
                 .kept_notify_fd = -1,
+                .kept_stdin_fd = -1,
         };
         int r;
 

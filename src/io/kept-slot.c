@@ -14,9 +14,10 @@ int kept_slot_new(KeptSlot **ret, const WireMessage *entry, int *fds, size_t n_f
         size_t n_memory = entry->flags & WIRE_ENTRY_MEMORY ? 1 : 0;
         size_t n_notify = entry->flags & WIRE_ENTRY_NOTIFY ? 1 : 0;
         size_t n_stdin = entry->flags & WIRE_ENTRY_STDIN ? 1 : 0;
+        size_t n_sockets = entry->flags & WIRE_ENTRY_SOCKETS ? 1 : 0;
         KeptSlot *kept;
 
-        if (n_fds != n_main + n_output + n_memory + n_notify + n_stdin)
+        if (n_fds != n_main + n_output + n_memory + n_notify + n_stdin + n_sockets)
                 return -EMFILE;
         kept = malloc(sizeof(*kept));
         if (!kept)
@@ -28,7 +29,8 @@ int kept_slot_new(KeptSlot **ret, const WireMessage *entry, int *fds, size_t n_f
                 .stderr_fd = n_output > 0 ? TAKE_FD(fds[n_main + 1]) : -1,
                 .memory_fd = n_memory > 0 ? TAKE_FD(fds[n_main + n_output]) : -1,
                 .notify_fd = n_notify > 0 ? TAKE_FD(fds[n_main + n_output + n_memory]) : -1,
-                .stdin_fd = n_stdin > 0 ? TAKE_FD(fds[n_fds - 1]) : -1,
+                .stdin_fd = n_stdin > 0 ? TAKE_FD(fds[n_fds - n_sockets - 1]) : -1,
+                .sockets_fd = n_sockets > 0 ? TAKE_FD(fds[n_fds - 1]) : -1,
         };
         *ret = kept;
         return 0;
@@ -44,6 +46,7 @@ KeptSlot *kept_slot_free(KeptSlot *kept) {
         safe_close(kept->memory_fd);
         safe_close(kept->notify_fd);
         safe_close(kept->stdin_fd);
+        safe_close(kept->sockets_fd);
         free(kept);
         return NULL;
 }

@@ -17,9 +17,10 @@ typedef struct KeptSlot {
         int main_fd;       /* pidfd of the main, or our end of the guardian's pair; -1: none */
         int stdout_fd;     /* reading ends; -1: none */
         int stderr_fd;
-        int memory_fd; /* -1: none */
-        int notify_fd; /* -1: none */
-        int stdin_fd;  /* writing end; -1: none */
+        int memory_fd;  /* -1: none */
+        int notify_fd;  /* -1: none */
+        int stdin_fd;   /* writing end; -1: none */
+        int sockets_fd; /* packed; -1: none */
 } KeptSlot;
 
 /*

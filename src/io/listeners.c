@@ -182,13 +182,7 @@ int listeners_find(Listeners *ret, uint16_t port) {
         return 0;
 }
 
-/* Takes out the one that a link of /proc/PID/fd leads to; false: it leads elsewhere. */
-static bool listeners_strike(Listeners *listeners, const char *link) {
-        unsigned inode;
-
-        if (sscanf(link, "socket:[%u]", &inode) != 1)
-                return false;
-
+bool listeners_strike_inode(Listeners *listeners, uint32_t inode) {
         for (size_t i = 0; i < listeners->n; i++)
                 if (listeners->all[i].inode == inode) {
                         listeners->all[i] = listeners->all[--listeners->n];
@@ -197,6 +191,14 @@ static bool listeners_strike(Listeners *listeners, const char *link) {
 
         return false;
 }
+
+/* Takes out the one that a link of /proc/PID/fd leads to; false: it leads elsewhere. */
+static bool listeners_strike(Listeners *listeners, const char *link) {
+        unsigned inode;
+
+        return sscanf(link, "socket:[%u]", &inode) == 1 && listeners_strike_inode(listeners, inode);
+}
+
 /*
  * Takes out those that the process has a descriptor of, and answers how many; -EACCES: it lets
  * nobody look (another user's, or one that is not dumpable, see ptrace(2)).

@@ -10,6 +10,7 @@
  * tree and then moved out of it in a process counts as the tree's for as long as it listens.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,6 +34,9 @@ void listeners_done(Listeners *listeners);
  * kernel would not tell.
  */
 int listeners_find(Listeners *ret, uint16_t port);
+
+/* Takes the one of that inode out; false: it is not among them. */
+bool listeners_strike_inode(Listeners *listeners, uint32_t inode);
 
 typedef struct PortHolder {
         pid_t pid;        /* 0: cannot be seen (another user's) */

@@ -17,6 +17,11 @@
 #include "util/strv.h"
 
 #define SCORE_MAX 16
+/* Only the child knows its pid: it writes it over the noughts, and so allocates nothing. */
+#define LISTEN_PID_NAME "LISTEN_PID="
+#define LISTEN_PID LISTEN_PID_NAME "0000000000"
+_Static_assert(sizeof(LISTEN_PID) == sizeof(LISTEN_PID_NAME) + WIRE_PID_MAX, "a pid has no room");
+
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 typedef struct Layout {
@@ -41,15 +46,17 @@ static uint64_t put_string(Layout *layout, const char *string) {
         return at;
 }
 
-/* The buffer is zeroed, so the 0 behind the last offset is there. */
-static uint64_t put_vector(Layout *layout, char *const *strv) {
+/* The buffer is zeroed, so the 0 behind the last offset is there. also: one more; or NULL. */
+static uint64_t put_vector(Layout *layout, char *const *strv, const char *also) {
         uint64_t at = layout->vectors;
         uint64_t *entry = (uint64_t *) (void *) (layout->base + at);
 
         STRV_FOREACH (string, strv)
                 *entry++ = put_string(layout, *string);
+        if (also)
+                *entry++ = put_string(layout, also);
 
-        layout->vectors += (strv_length(strv) + 1) * sizeof(uint64_t);
+        layout->vectors = (uint64_t) ((char *) (entry + 1) - layout->base);
         return at;
 }
 
@@ -83,10 +90,11 @@ static void format_score(char ret[static SCORE_MAX], const Limits *limits) {
 
 int payload_new(const SpawnSpec *spec, int *ret_fd) {
         uint64_t vectors = sizeof(WirePayload);
-        uint64_t strings = vectors + (strv_length(spec->argv) + strv_length(spec->envp) + 2) *
+        uint64_t strings = vectors + (strv_length(spec->argv) + strv_length(spec->envp) + 3) *
                                              sizeof(uint64_t);
         size_t size = strings + strlen(spec->path) + 1 + strlen(spec->working_directory) + 1 +
-                      SCORE_MAX + strings_size(spec->argv) + strings_size(spec->envp);
+                      SCORE_MAX + strings_size(spec->argv) + strings_size(spec->envp) +
+                      sizeof(LISTEN_PID);
         _cleanup_free_ char *buffer = calloc(1, size);
         Layout layout = { .base = buffer, .vectors = vectors, .strings = strings };
         WirePayload *payload = (WirePayload *) (void *) buffer;
@@ -101,7 +109,9 @@ int payload_new(const SpawnSpec *spec, int *ret_fd) {
                 payload->oom_score_adj = put_string(&layout, score);
         payload->open_files = (uint64_t) value_of(&spec->limits, LIMIT_OPEN_FILES, 0);
         payload->nice = value_of(&spec->limits, LIMIT_NICE, WIRE_NICE_NONE);
-        payload->argv = put_vector(&layout, spec->argv);
-        payload->envp = put_vector(&layout, spec->envp);
+        payload->argv = put_vector(&layout, spec->argv, NULL);
+        payload->envp = put_vector(&layout, spec->envp, spec->hands_sockets ? LISTEN_PID : NULL);
+        if (spec->hands_sockets)
+                payload->listen_pid = layout.strings - WIRE_PID_MAX - 1;
         return write_sealed(buffer, size, ret_fd);
 }

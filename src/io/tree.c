@@ -192,10 +192,11 @@ int tree_adopt(Tree **ret,
 void tree_take_kept(Tree *tree, TreeKept *ret) {
         KeptSlot *kept = keeper_client_kept_slot(tree->client, tree->slot);
 
-        *ret = (TreeKept){ -1, -1, -1, -1, -1 };
+        *ret = (TreeKept){ -1, -1, -1, -1, -1, -1 };
         if (!kept)
                 return;
         ret->memory_fd = TAKE_FD(kept->memory_fd);
+        ret->sockets_fd = TAKE_FD(kept->sockets_fd);
         if (is_there(kept, tree->generation)) {
                 ret->stdout_fd = TAKE_FD(kept->stdout_fd);
                 ret->stderr_fd = TAKE_FD(kept->stderr_fd);
@@ -256,6 +257,18 @@ int tree_keep_memory(Tree *tree, int memory_fd) {
         WireMessage message = { .kind = WIRE_KEEP_MEMORY, .slot = tree->slot };
 
         return keeper_client_send(tree->client, &message, &memory_fd, 1);
+}
+
+int tree_keep_sockets(Tree *tree, int sockets_fd) {
+        WireMessage message = {
+                .kind = sockets_fd < 0 ? WIRE_DROP_SOCKETS : WIRE_KEEP_SOCKETS,
+                .slot = tree->slot,
+        };
+
+        if (!keeper_client_has_table(tree->client))
+                return 0;
+
+        return keeper_client_send(tree->client, &message, &sockets_fd, sockets_fd < 0 ? 0 : 1);
 }
 
 void tree_drop_stdin(Tree *tree) {
@@ -329,6 +342,10 @@ int tree_send_spawn(Tree *tree, const SpawnSpec *spec, int payload_fd) {
         if (tree->cgroup) {
                 message.flags |= WIRE_SPAWN_CGROUP;
                 fds[n_fds++] = cgroup_fd(tree->cgroup);
+        }
+        if (spec->hands_sockets) {
+                message.flags |= WIRE_SPAWN_SOCKETS;
+                fds[n_fds++] = spec->sockets_fd;
         }
         if (spec->kept_stdout_fd >= 0 && spec->kept_stderr_fd >= 0 &&
             keeper_client_has_table(tree->client)) {

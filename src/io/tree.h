@@ -34,6 +34,8 @@ typedef struct SpawnSpec {
         int kept_notify_fd; /* where it says how it is, kept likewise; -1: nowhere */
         int kept_stdin_fd;  /* where its stdin is fed, kept likewise; -1: nowhere */
         Limits limits;      /* as far as they can be had: see limit_find_fault() */
+        bool hands_sockets; /* it finds them from descriptor 3 on, and LISTEN_PID beside envp */
+        int sockets_fd;     /* then: packed, as of sockets_pack() */
 } SpawnSpec;
 
 /*
@@ -93,6 +95,7 @@ typedef struct TreeKept {
         int memory_fd;
         int notify_fd;
         int stdin_fd;
+        int sockets_fd;
 } TreeKept;
 void tree_take_kept(Tree *tree, TreeKept *ret);
 
@@ -109,6 +112,9 @@ uint32_t tree_slot(const Tree *tree);
 
 /* The memory of its output, which the keeper keeps from now on; borrowed. */
 int tree_keep_memory(Tree *tree, int memory_fd);
+
+/* Packed listening sockets, likewise, in place of the former ones; -1: none from now on. */
+int tree_keep_sockets(Tree *tree, int sockets_fd);
 
 /* The keeper does not keep this generation's stdin open any more. */
 void tree_drop_stdin(Tree *tree);

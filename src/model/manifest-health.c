@@ -75,8 +75,9 @@ static int readiness_write(const Row *row _unused_, const void *field, json_obje
 const Kind kind_readiness = { "an object", TYPE(object), readiness_read, readiness_fill,
                               readiness_write };
 
+/* Of a socket that is handed over tcp says nothing, so what is left of readiness is the exec. */
 int probe_imply(SidecarSpec *spec) {
-        if (spec->readiness.kind != PROBE_NONE || spec->n_ports == 0)
+        if (spec->readiness.kind != PROBE_NONE || spec->n_ports == 0 || spec->ports[0].is_socket)
                 return 0;
 
         spec->readiness.kind = PROBE_TCP;

@@ -68,7 +68,7 @@ static const Row rows[] = {
           .offset = offsetof(PortSpec, number),
           .is_required = true },
         { .name = "onConflict", .kind = &kind_conflict, .offset = offsetof(PortSpec, reassign) },
-        { .name = "socket" },
+        { .name = "socket", .kind = &kind_boolean, .offset = offsetof(PortSpec, is_socket) },
 };
 
 static const Table table = { .rows = rows, .n_rows = ELEMENTSOF(rows) };

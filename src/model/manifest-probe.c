@@ -363,8 +363,23 @@ static int http_read(Reader *reader, const Place *place, const Row *row _unused_
         return r < 0 ? r : http_fill(field);
 }
 
+/* The kernel takes connections for a listening socket whether or not its program runs. */
 static int tcp_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
-        return probe_read(reader, place, &tcp_table, PROBE_TCP, field);
+        const ProbeSpec *probe = field;
+        const PortSpec *port;
+        int r;
+
+        r = probe_read(reader, place, &tcp_table, PROBE_TCP, field);
+        if (r < 0 || !probe->port_name)
+                return r;
+
+        port = sidecar_spec_find_port(reader->spec, probe->port_name);
+        if (!port->is_socket)
+                return 0;
+        return reader_fail(reader, place,
+                           "\"%s\" is a socket that is handed over, so tcp succeeds whether or not"
+                           " anybody serves it: ask by \"http\" or \"exec\"",
+                           port->name);
 }
 
 static int

@@ -43,6 +43,7 @@ typedef struct PortSpec {
         char *name;      /* "http" for the short form `port` */
         uint16_t number; /* 0: "auto" */
         bool reassign;   /* onConflict */
+        bool is_socket;  /* it is handed over listening */
 } PortSpec;
 
 typedef struct StatusRange {
@@ -172,7 +173,8 @@ struct SidecarSpec {
 
         PortSpec *ports;
         size_t n_ports;
-        ProbeSpec readiness; /* tcp on the first port where the manifest names none (contract 1) */
+        /* Tcp on the first port where the manifest names none (contract 1) and it is no socket. */
+        ProbeSpec readiness;
         LivenessSpec liveness;
 
         RestartSpec restart;

@@ -32,11 +32,12 @@
                                       "'}}"
 
 /* Exits with that code at its first start, and stays at the next. */
-#define CRASHER(name, code, delay)                                                                 \
-        "'" name "': {'command': [" ONLY(name) "'/bin/sh', '-c', 'test $(wc -l < @DIR@/only-" name \
-                                               ") -gt 1 && exec @CHILDREN@/sleeper; exit " code    \
-                                               "'],"                                               \
-                                               " 'restart': {'delay': '" delay "', 'jitter': 0}}"
+#define CRASHER(name, code, delay) CRASHER_WITH(name, code, delay, "")
+#define CRASHER_WITH(name, code, delay, more)                                                \
+        "'" name                                                                             \
+        "': {'command': [" ONLY(name) "'/bin/sh', '-c', 'test $(wc -l < @DIR@/only-" name    \
+                                      ") -gt 1 && exec @CHILDREN@/sleeper; exit " code "']," \
+                                      " 'restart': {'delay': '" delay "', 'jitter': 0}" more "}"
 
 static void prepare_start(void) {
         world_write_sidecars(world, SERVER("web", ""));
@@ -54,6 +55,19 @@ static void prepare_crash(void) {
 static void tell_crash(void) {
         patient_start("one");
         patient_await("one", "Running/ready", 1, 0);
+}
+
+static void prepare_socket(void) {
+        world_write_sidecars(world,
+                             CRASHER_WITH("one", "7", "30ms",
+                                          ", 'ports': {'http': {'port': 'auto', 'socket': true}}"));
+}
+
+static void tell_socket(void) {
+        patient_start("one");
+        patient_await("one", "Running/ready", 1, 0);
+        patient_stop("one");
+        patient_await("one", "Stopped/stopped", 0, 0);
 }
 
 static void prepare_crash_loop(void) {
@@ -381,6 +395,7 @@ static void tell_upgrade(void) {
 const Story stories[] = {
         { "start", "web", prepare_start, tell_start },
         { "crash", "one", prepare_crash, tell_crash },
+        { "socket", "one", prepare_socket, tell_socket },
         { "crash-loop", "one", prepare_crash_loop, tell_crash_loop },
         { "stop", "one", prepare_stop, tell_stop },
         { "stop-http", "web", prepare_stop_http, tell_stop_http },

@@ -235,6 +235,44 @@ START_TEST(stdin_of_a_generation_ends_with_it) {
 }
 END_TEST
 
+/* They are the slot's: before its first generation, between two of them, and until its release. */
+START_TEST(sockets_are_kept_over_generations_and_deaths_until_they_are_dropped) {
+        int sockets_fd = make_file(), other_fd = make_file();
+
+        raw_start();
+        raw_order_with(WIRE_KEEP_SOCKETS, 1, sockets_fd);
+        raw_kill_brain();
+        ck_assert_uint_eq(expect_entry(1, 0)->flags, WIRE_ENTRY_SOCKETS);
+        ck_assert(raw_is_same_file(raw_news.fds[0], sockets_fd));
+        raw_expect(WIRE_TABLE_END, 0);
+
+        run_to_its_end(1, 4);
+        raw_order(WIRE_ACKNOWLEDGE, 1, 4);
+        raw_kill_brain();
+        ck_assert_uint_eq(expect_entry(1, 4)->flags, WIRE_ENTRY_SOCKETS);
+        ck_assert(raw_is_same_file(raw_news.fds[0], sockets_fd));
+        raw_expect(WIRE_TABLE_END, 0);
+
+        raw_order_with(WIRE_KEEP_SOCKETS, 1, other_fd);
+        raw_kill_brain();
+        ck_assert_uint_eq(expect_entry(1, 4)->flags, WIRE_ENTRY_SOCKETS);
+        ck_assert(raw_is_same_file(raw_news.fds[0], other_fd));
+        raw_expect(WIRE_TABLE_END, 0);
+
+        raw_order(WIRE_DROP_SOCKETS, 1, 0);
+        raw_kill_brain();
+        ck_assert_uint_eq(expect_entry(1, 4)->flags, 0);
+        raw_expect(WIRE_TABLE_END, 0);
+
+        raw_order_with(WIRE_KEEP_SOCKETS, 1, sockets_fd);
+        raw_order(WIRE_RELEASE, 1, 0);
+        raw_kill_brain();
+        raw_accept_brain();
+        raw_expect_hello(0);
+        raw_expect(WIRE_TABLE_END, 0);
+}
+END_TEST
+
 START_TEST(an_end_stays_until_it_is_acknowledged) {
         raw_start();
         raw_order_with(WIRE_KEEP_MEMORY, 0, make_file());
@@ -454,6 +492,7 @@ int main(void) {
                 what_is_kept_comes_back_as_the_same_files,
                 stdin_stays_open_over_a_death_until_it_is_dropped,
                 stdin_of_a_generation_ends_with_it,
+                sockets_are_kept_over_generations_and_deaths_until_they_are_dropped,
                 an_end_stays_until_it_is_acknowledged,
                 a_later_spawn_acknowledges_an_end,
                 a_release_drops_an_end,

@@ -37,6 +37,7 @@ STRICTER = [
     r"the sidecar has no port",
     r"there is no port to probe: ",
     r"a probe goes to a port or to a socket: ",
+    r"is a socket that is handed over, so tcp succeeds",
     r"there is no port to ask at: ",
     r'"path" is missing: ',
     r"port \d+ is both ",

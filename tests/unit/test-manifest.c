@@ -207,6 +207,23 @@ START_TEST(readiness_is_what_is_written_or_what_the_contract_says) {
 }
 END_TEST
 
+/* With a port that is none, tcp on the first one is what counts. */
+START_TEST(tcp_is_not_implied_of_a_socket_that_is_handed_over) {
+        static const char port[] = "{\"port\": \"auto\", \"socket\": true}";
+        char text[256];
+
+        for (int i = 0; i < 2; i++) {
+                _cleanup_(sidecar_spec_unrefp) SidecarSpec *spec = NULL;
+
+                (void) snprintf(text, sizeof(text), ", \"ports\": {%s\"a\": %s}",
+                                i == 0 ? "" : "\"x\": 9000, ", port);
+                spec = parse_sidecar("", text);
+                ck_assert(spec->ports[i].is_socket && (i == 0 || !spec->ports[0].is_socket));
+                ck_assert_int_eq(spec->readiness.kind, i == 0 ? PROBE_NONE : PROBE_TCP);
+        }
+}
+END_TEST
+
 START_TEST(defaults_hold_key_by_key_where_a_sidecar_says_nothing) {
         _cleanup_(manifest_freep) Manifest *manifest = load_good("org.example.Full");
         const SidecarSpec *web = find_sidecar(manifest, "web"), *db = find_sidecar(manifest, "db");
@@ -443,6 +460,7 @@ TEST_MAIN("manifest",
           what_is_written_is_what_comes_out,
           ports_keep_their_order_but_the_endpoint_is_first,
           readiness_is_what_is_written_or_what_the_contract_says,
+          tcp_is_not_implied_of_a_socket_that_is_handed_over,
           defaults_hold_key_by_key_where_a_sidecar_says_nothing,
           limits_of_a_sidecar_go_over_the_defaults_key_by_key,
           a_name_is_the_id_where_there_is_none,
