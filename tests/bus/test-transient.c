@@ -279,6 +279,7 @@ START_TEST(f3_the_same_manifest_from_elsewhere_asks_for_a_restart_where_the_prog
         ck_assert_int_ge(asprintf(&here, "%s/here", world->dir), 0);
         ck_assert_int_ge(asprintf(&there, "%s/there", world->dir), 0);
         world_run(world);
+        files_listen(world);
         file_replace_program(world, "here/tool", 1);
         file_replace_program(world, "there/tool", 1);
         bring(first, (Brings){ .manifest = manifest, .base_dir = here });
