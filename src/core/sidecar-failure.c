@@ -110,6 +110,14 @@ static char *find_last_words(const Sidecar *s) {
         return last_words(lines, last_words_collect(lines, s->ring, s->life.generation), secrets);
 }
 
+static bool is_handed_over(const Sidecar *s, uint16_t port) {
+        for (size_t i = 0; i < s->n_ports; i++)
+                if (s->ports[i] == port)
+                        return s->ports_spec->ports[i].is_socket;
+
+        return false;
+}
+
 /* Whom to end, which is evidence; or that nobody else has it, which is only told. */
 static char *tell_holder(Sidecar *s, uint16_t port, bool may_be_its_own) {
         PortHolder holder = { 0 };
@@ -120,6 +128,10 @@ static char *tell_holder(Sidecar *s, uint16_t port, bool may_be_its_own) {
                 return NULL;
         if (sidecar_find_port_owner(s, port, &holder) == PORT_OWNER_STRANGER)
                 return evidence_note_holder(&s->evidence, port, &holder);
+        if (may_be_its_own && is_handed_over(s, port))
+                return asprintf(&text, "port %u is handed over to it, as LISTEN_FDS", port) < 0
+                               ? NULL
+                               : text;
         if (!may_be_its_own || port_find_listener(port, &holder) <= 0 || holder.pid == 0)
                 return NULL;
 
@@ -129,20 +141,6 @@ static char *tell_holder(Sidecar *s, uint16_t port, bool may_be_its_own) {
                 return NULL;
 
         return text;
-}
-
-/* Nobody else can have what it is handed over. */
-static char *find_holder(Sidecar *s, size_t i, bool may_be_its_own) {
-        char *text = NULL;
-
-        if (!s->ports_spec->ports[i].is_socket)
-                return tell_holder(s, s->ports[i], may_be_its_own);
-
-        return asprintf(&text,
-                        "port %u is handed over to it as LISTEN_FDS: it is not to bind it again",
-                        s->ports[i]) < 0
-                       ? NULL
-                       : text;
 }
 
 /*
@@ -159,7 +157,7 @@ static char *find_port_holder(Sidecar *s, const char *words) {
 
         text = tell_holder(s, named, true);
         for (size_t i = 0; !text && i < s->n_ports; i++)
-                text = find_holder(s, i, named == 0);
+                text = tell_holder(s, s->ports[i], named == 0);
 
         return text;
 }

@@ -463,7 +463,7 @@ START_TEST(a_server_that_binds_it_again_is_told_what_it_has) {
         (void) world_start(world, "web");
         (void) world_next(world, "web", "Failed/failed");
         reason = world_get_text(world, "web", "Reason");
-        ck_assert_msg(strstr(reason, "is handed over to it as LISTEN_FDS"), "Reason: %s", reason);
+        ck_assert_msg(strstr(reason, "is handed over to it, as LISTEN_FDS"), "Reason: %s", reason);
 }
 END_TEST
 
