@@ -195,6 +195,52 @@ START_TEST(t3_a_process_that_is_not_ours_is_untouched) {
 }
 END_TEST
 
+/* The parent; where cgroups contain, that is the keeper, which has no part in it: -1. */
+static int open_guardian(const char *name) {
+        char path[64];
+        int parent = 0;
+        FILE *stat;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat",
+                        (int) world_get_number(world, name, "MainPID"));
+        stat = fopen(path, "re");
+        ck_assert_ptr_nonnull(stat);
+        ck_assert_int_eq(fscanf(stat, "%*d (%*[^)]) %*c %d", &parent), 1);
+        (void) fclose(stat);
+        return parent == world->keeper.pid ? -1 : process_open(parent);
+}
+
+static void kill_brain(void) {
+        _cleanup_free_ char *former = strdup(world->owner);
+        _cleanup_close_ int brain = process_open(world_brain(world));
+
+        process_signal(brain, SIGKILL);
+        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
+}
+
+START_TEST(d2_a_stop_signal_that_waits_for_a_guardian_outlives_the_brain) {
+        _cleanup_close_ int guardian = -1, main_fd = -1;
+
+        world_write_sidecars(world, "'one': {'command': ['sleep', '1000'],"
+                                    " 'stop': {'timeout': '10m'}}");
+        world_run(world);
+        (void) world_start_ready(world, "one");
+        main_fd = world_open_main(world, "one");
+        guardian = open_guardian("one");
+
+        /* It does not tell the next brain of the main, which that cannot signal before. */
+        if (guardian >= 0)
+                process_signal(guardian, SIGSTOP);
+        kill_brain();
+        world_ask_to_stop(world, "one", false);
+        kill_brain();
+        if (guardian >= 0)
+                process_signal(guardian, SIGCONT);
+        ck_assert_int_ge(world_wait(world, "one", "stopped", NULL), 0);
+        ck_assert(process_is_gone(main_fd, 0));
+}
+END_TEST
+
 START_TEST(x5_a_stop_in_the_middle_of_starting_is_followed_by_no_spawn) {
         uint64_t generation;
 
@@ -314,6 +360,7 @@ TEST_MAIN_TIMEOUT("stop",
                   the_option_kill_asks_nobody,
                   the_option_kill_ends_a_stop_that_takes_its_time,
                   t3_a_process_that_is_not_ours_is_untouched,
+                  d2_a_stop_signal_that_waits_for_a_guardian_outlives_the_brain,
                   x5_a_stop_in_the_middle_of_starting_is_followed_by_no_spawn,
                   x5_a_stop_in_backoff_ends_there,
                   a_stop_of_what_failed_makes_it_stopped,

@@ -480,6 +480,8 @@ void deeds_finish(World *w) {
                 await_answer(w);
         }
 
+        if ((deed.kind == DEED_STOP || deed.kind == DEED_RESTART) && deed.answer == ANSWER_GOOD)
+                lives_ask_answered(&sidecars[deed.target]);
         for (size_t i = 0; i < N_SIDECARS; i++)
                 lives_asks_done(&sidecars[i], false);
 }

@@ -143,12 +143,18 @@ void lives_asks_done(Lives *lives, bool all) {
                         lives->asks[i].done_usec = clock_monotonic_usec();
 }
 
-/* The one that began first, of those that reach into the life that began after before_usec. */
-static Ask *find_ask(const Lives *lives, uint64_t before_usec, uint64_t ended_usec) {
+void lives_ask_answered(Lives *lives) {
+        lives->asks[lives->n_asks - 1].is_owed = true;
+}
+
+/* The one that began first, of those since then that reach into the life after before_usec. */
+static Ask *
+find_ask(const Lives *lives, uint64_t since_usec, uint64_t before_usec, uint64_t ended_usec) {
         for (size_t i = 0; i < lives->n_asks; i++) {
                 Ask *ask = &lives->asks[i];
 
-                if (!ask->is_spent && ask->began_usec < ended_usec &&
+                if (!ask->is_spent && ask->began_usec > since_usec &&
+                    ask->began_usec < ended_usec &&
                     (ask->done_usec == 0 || ask->done_usec > before_usec))
                         return ask;
         }
@@ -156,6 +162,10 @@ static Ask *find_ask(const Lives *lives, uint64_t before_usec, uint64_t ended_us
         return NULL;
 }
 
+/*
+ * An older one is looked for last: it may be a restart that died with the brain, or one of two that
+ * asked for the same end.
+ */
 static void check_end(Lives *lives, size_t i) {
         const Life *life = &lives->lives[i];
         uint64_t before = i > 0 ? life[-1].ended_usec : 0;
@@ -164,24 +174,36 @@ static void check_end(Lives *lives, size_t i) {
         if (life->was_told)
                 return;
 
-        ask = find_ask(lives, before, life->ended_usec);
-        if (!ask) {
-                flaw(FLAW_RESTARTED, "%s: generation %" PRIu64 " got a SIGTERM, and nobody asked",
-                     lives->name, life->generation);
-                return;
-        }
-
-        ask->is_spent = true;
-        if (life->ended_usec - ask->began_usec >= LIVES_STOP_TIMEOUT_USEC)
+        ask = find_ask(lives, life->ended_usec - LIVES_STOP_TIMEOUT_USEC, before, life->ended_usec);
+        if (!ask && (ask = find_ask(lives, 0, before, life->ended_usec)))
                 flaw(FLAW_STOP,
                      "%s: generation %" PRIu64 " was asked to stop by the timeout alone, %.1f s "
                      "later",
                      lives->name, life->generation,
                      (double) (life->ended_usec - ask->began_usec) / USEC_PER_SEC);
+        if (!ask)
+                flaw(FLAW_RESTARTED, "%s: generation %" PRIu64 " got a SIGTERM, and nobody asked",
+                     lives->name, life->generation);
+        else
+                ask->is_spent = true;
+}
+
+static void check_owed(Lives *lives) {
+        const Life *life = lives_current(lives);
+
+        for (size_t i = 0; i < lives->n_asks; i++)
+                if (TAKE(lives->asks[i].is_owed, false) && life &&
+                    life->began_usec < lives->asks[i].began_usec)
+                        flaw(FLAW_STOP,
+                             "%s: generation %" PRIu64 " lives on, and the request to end it was "
+                             "answered",
+                             lives->name, life->generation);
 }
 
 void lives_check(Lives *lives) {
         size_t n_told = 0;
+
+        check_owed(lives);
 
         for (; lives->n_ends_checked < lives->n_lives; lives->n_ends_checked++)
                 if (lives->lives[lives->n_ends_checked].ended_usec > 0)

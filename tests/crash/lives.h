@@ -41,6 +41,7 @@ typedef struct Ask {
         uint64_t began_usec;
         uint64_t done_usec; /* 0: not yet */
         bool may_be_late;   /* a death, of which the daemon may hear much later */
+        bool is_owed;       /* it was answered: what lived before it has to end */
         bool is_spent;
 } Ask;
 
@@ -72,7 +73,13 @@ Life *lives_find(const Lives *lives, uint64_t generation);
 void lives_ask_end(Lives *lives, uint64_t since_usec, bool may_be_late);
 void lives_asks_done(Lives *lives, bool all);
 
-/* Checks the ends since the last time, and the number of starts. */
+/* The last one that asked was answered: now it may not be forgotten. */
+void lives_ask_answered(Lives *lives);
+
+/*
+ * Checks the ends since the last time, the number of starts, and that what was answered is done:
+ * nothing may be under way.
+ */
 void lives_check(Lives *lives);
 
 /* A command for the current life; false if there is none. */
