@@ -119,10 +119,24 @@ int app_adopt_sidecar(App *app,
         return add_sidecar(app, sidecar);
 }
 
-/* Whatever is declared is there; the rest is marked. */
-static int follow_manifest(App *app, const Manifest *manifest) {
+static void mark_all_gone(const App *app) {
         for (size_t i = 0; i < app->n_sidecars; i++)
                 app->sidecars[i]->spec_is_gone = true;
+}
+
+/* What is up needs a restart then. */
+static void tell_gone(const App *app) {
+        const Supervisor *supervisor = app->supervisor;
+
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                if (app->sidecars[i]->spec_is_gone)
+                        supervisor->observer->on_sidecar_changed(app->sidecars[i],
+                                                                 supervisor->observer_userdata);
+}
+
+/* Whatever is declared is there; the rest is marked. */
+static int follow_manifest(App *app, const Manifest *manifest) {
+        mark_all_gone(app);
 
         for (size_t i = 0; i < manifest->n_sidecars; i++) {
                 SidecarSpec *spec = manifest->sidecars[i];
@@ -138,6 +152,7 @@ static int follow_manifest(App *app, const Manifest *manifest) {
                 }
         }
 
+        tell_gone(app);
         return 0;
 }
 
@@ -276,11 +291,6 @@ int app_refuse_manifest(App *app, ManifestError *error) {
         return r;
 }
 
-static void mark_all_gone(const App *app) {
-        for (size_t i = 0; i < app->n_sidecars; i++)
-                app->sidecars[i]->spec_is_gone = true;
-}
-
 void app_lose_manifest(App *app, bool is_masked) {
         if (is_masked ? app->is_masked : app->is_missing)
                 return;
@@ -295,6 +305,7 @@ void app_lose_manifest(App *app, bool is_masked) {
                 if (is_masked)
                         app->manifest = manifest_free(app->manifest);
                 mark_all_gone(app);
+                tell_gone(app);
         }
         tell_manifest(app, false);
         record_app(app);
@@ -366,6 +377,7 @@ void app_uncover(App *app) {
                 app->manifest = manifest_free(app->manifest);
                 app->is_missing = !app->is_masked && !app->error.message;
                 mark_all_gone(app);
+                tell_gone(app);
                 record_app(app);
                 return;
         }

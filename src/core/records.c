@@ -131,40 +131,48 @@ static void give_up(Records *records) {
         rewrite_in(records, REWRITE_RETRY_USEC);
 }
 
-/* known: the checksum of the last record of that thing, or NULL. */
-static void add(Records *records,
-                RecordKind kind,
-                const RecordField *fields,
-                const void *object,
-                uint64_t *known) {
+/*
+ * known: the checksum of the last record of that thing, or NULL. False: that one says the same, so
+ * nothing is added.
+ */
+static bool add_news(Records *records,
+                     RecordKind kind,
+                     const RecordField *fields,
+                     const void *object,
+                     uint64_t *known) {
         size_t n_before = records->batch.n_bytes;
         uint32_t head[2] = { kind };
         uint64_t sum = 0;
 
         if (!records->ledger)
-                return;
+                return true;
 
         records->scratch.n_bytes = 0;
         if (record_encode(&records->scratch, fields, object) < 0) {
                 give_up(records);
-                return;
+                return true;
         }
         if (known)
                 sum = scratch_checksum(records);
         if (known && *known == sum)
-                return;
+                return false;
 
         head[1] = (uint32_t) records->scratch.n_bytes;
         if (record_buffer_append(&records->batch, head, sizeof(head)) < 0 ||
             record_buffer_append(&records->batch, records->scratch.bytes, head[1]) < 0) {
                 records->batch.n_bytes = n_before;
                 give_up(records);
-                return;
+                return true;
         }
         if (known)
                 *known = sum;
         if (records->depth == 0)
                 (void) records_flush(records);
+        return true;
+}
+
+static void add(Records *records, RecordKind kind, const RecordField *fields, const void *object) {
+        (void) add_news(records, kind, fields, object, NULL);
 }
 
 /* Answers its number; writes it down first, if this ledger does not have it. */
@@ -180,7 +188,7 @@ static uint64_t record_manifest(Records *records, ManifestSource *source) {
                 source->recorded_in = records->epoch;
                 record = (ManifestRecord){ source->number, source->path, source->text,
                                            source->drop_ins };
-                add(records, RECORD_MANIFEST, manifest_fields, &record, NULL);
+                add(records, RECORD_MANIFEST, manifest_fields, &record);
         }
 
         return source->number;
@@ -241,20 +249,26 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
         return record;
 }
 
-void record_sidecar(Sidecar *s) {
+bool record_sidecar_news(Sidecar *s) {
         Records *records = s->supervisor->records;
         _cleanup_(strv_freep) char **ports = NULL;
         SidecarRecord record;
+        bool is_new;
 
         if (list_ports(s, &ports) < 0) {
                 give_up(records);
-                return;
+                return true;
         }
 
         records_begin(records);
         record = make_sidecar_record(s, ports);
-        add(records, RECORD_SIDECAR, sidecar_fields, &record, &s->recorded);
+        is_new = add_news(records, RECORD_SIDECAR, sidecar_fields, &record, &s->recorded);
         records_commit(records);
+        return is_new;
+}
+
+void record_sidecar(Sidecar *s) {
+        (void) record_sidecar_news(s);
 }
 
 void record_is_known(Sidecar *s) {
@@ -274,7 +288,7 @@ void record_is_known(Sidecar *s) {
 void record_sidecar_gone(const Sidecar *s) {
         SidecarRecord record = { .slot = tree_slot(s->tree) };
 
-        add(s->supervisor->records, RECORD_SIDECAR_GONE, sidecar_fields, &record, NULL);
+        add(s->supervisor->records, RECORD_SIDECAR_GONE, sidecar_fields, &record);
 }
 
 void record_app(const App *app) {
@@ -297,14 +311,14 @@ void record_app(const App *app) {
         records_begin(records);
         if (app->manifest)
                 record.manifest = record_manifest(records, app->manifest->source);
-        add(records, RECORD_APP, app_fields, &record, NULL);
+        add(records, RECORD_APP, app_fields, &record);
         records_commit(records);
 }
 
 void record_app_gone(const App *app) {
         AppRecord record = { .id = app->id };
 
-        add(app->supervisor->records, RECORD_APP_GONE, app_fields, &record, NULL);
+        add(app->supervisor->records, RECORD_APP_GONE, app_fields, &record);
 }
 
 void record_hold(const Hold *hold) {
@@ -324,17 +338,17 @@ void record_hold(const Hold *hold) {
                 .order = hold->order,
         };
 
-        add(hold->supervisor->records, RECORD_HOLD, hold_fields, &record, NULL);
+        add(hold->supervisor->records, RECORD_HOLD, hold_fields, &record);
 }
 
 void record_hold_gone(const Hold *hold) {
         HoldRecord record = { .place = hold->place };
 
-        add(hold->supervisor->records, RECORD_HOLD_GONE, hold_fields, &record, NULL);
+        add(hold->supervisor->records, RECORD_HOLD_GONE, hold_fields, &record);
 }
 
 void record_event(Records *records, const Event *event) {
-        add(records, RECORD_EVENT, event_fields, event, NULL);
+        add(records, RECORD_EVENT, event_fields, event);
 }
 
 void record_supervisor(const Supervisor *supervisor) {
@@ -347,7 +361,7 @@ void record_supervisor(const Supervisor *supervisor) {
                 .environment = supervisor->environment,
         };
 
-        add(supervisor->records, RECORD_SUPERVISOR, supervisor_fields, &record, NULL);
+        add(supervisor->records, RECORD_SUPERVISOR, supervisor_fields, &record);
 }
 
 static int record_all_of(const App *app) {

@@ -153,6 +153,8 @@ void records_rewrite(const Records *records);
 
 /* Each as it is now. One that has not changed costs nothing. */
 void record_sidecar(Sidecar *sidecar);
+/* The same; false: it has not changed, so far as is known. */
+bool record_sidecar_news(Sidecar *sidecar);
 /* The ledger has it just so: for what was read from there. */
 void record_is_known(Sidecar *sidecar);
 void record_sidecar_gone(const Sidecar *sidecar);

@@ -25,6 +25,12 @@ static inline LogSubject sidecar_subject(const Sidecar *sidecar, const char *mes
         };
 }
 
+/*
+ * Converges after no more than a timer or a probe, which mostly say that all is as it was: then
+ * nobody is told, and what the others of its app are to each other is not looked at.
+ */
+void sidecar_go_on(Sidecar *sidecar);
+
 /* Any number: for jitter. */
 uint32_t sidecar_roll(void);
 
@@ -64,6 +70,9 @@ void sidecar_match_lines(Sidecar *sidecar, uint64_t first);
  * where one of them is a stranger's.
  */
 PortOwner sidecar_find_port_owner(const Sidecar *sidecar, uint16_t port, PortHolder *ret_stranger);
+
+/* A generation begins, and has not been asked anything yet (core/sidecar-probe.c). */
+void sidecar_forget_health(Sidecar *sidecar);
 
 /* What a probe asks, and until when. */
 typedef struct Question {

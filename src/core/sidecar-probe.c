@@ -49,6 +49,22 @@ static void texts_done(Texts *texts) {
         probe_program_done(&texts->program);
 }
 
+/* Another process may answer elsewhere. */
+static void forget_paths(Sidecar *s) {
+        for (size_t i = 0; i < ELEMENTSOF(s->alive_paths); i++)
+                s->alive_paths[i] = (free(s->alive_paths[i]), NULL);
+}
+
+void sidecar_forget_health(Sidecar *s) {
+        forget_paths(s);
+        s->probe_error = (free(s->probe_error), NULL);
+        s->pattern = log_pattern_free(s->pattern);
+        s->pattern_is_hopeless = false;
+        memset(s->owner_is_known, 0, sizeof(s->owner_is_known));
+        starvation_end(&s->starvation);
+        s->probe_was_late = false;
+}
+
 static const ProbeSpec *probe_spec(const Sidecar *s, bool is_liveness) {
         return is_liveness ? &s->running->liveness.probe : &s->running->readiness;
 }
@@ -163,7 +179,7 @@ static void on_probe(const ProbeResult *result, void *userdata) {
         CRASHPOINT("probe-answered");
         if (result->alive || !supervisor_check_time(s->supervisor, result->until_usec, interval))
                 judge_in_time(s, result);
-        sidecar_converge(s);
+        sidecar_go_on(s);
         CRASHPOINT("probe-noted");
 }
 
@@ -185,9 +201,7 @@ int sidecar_expand_all(char ***ret, char *const *texts, const TemplateValues *va
         return 0;
 }
 
-/* path: the only one to ask; NULL: all of the spec. */
-static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec, char *path) {
-        char *only[] = { path, NULL };
+static int find_values(Texts *texts, const Sidecar *s) {
         TemplateValues *values = &texts->values;
         int r;
 
@@ -211,6 +225,33 @@ static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec, char *
                 return r;
 
         values->urls = texts->urls;
+        return 0;
+}
+
+static bool any_has_brace(char *const *texts) {
+        STRV_FOREACH (text, texts)
+                if (strchr(*text, '{'))
+                        return true;
+
+        return false;
+}
+
+/* Most texts are plain, and what might be filled in costs more than to copy them. */
+static bool wants_values(const ProbeSpec *spec) {
+        return spec->kind == PROBE_EXEC || spec->unix_socket || any_has_brace(spec->paths) ||
+               any_has_brace(spec->headers);
+}
+
+/* path: the only one to ask; NULL: all of the spec. */
+static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec, char *path) {
+        char *only[] = { path, NULL };
+        TemplateValues *values = &texts->values;
+        int r;
+
+        r = wants_values(spec) ? find_values(texts, s) : 0;
+        if (r < 0)
+                return r;
+
         if (spec->unix_socket)
                 r = template_expand(&texts->unix_socket, spec->unix_socket, values, NULL);
         if (r < 0)

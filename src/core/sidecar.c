@@ -157,12 +157,6 @@ static void announce(Sidecar *s, const Step *step) {
         s->supervisor->observer->on_status(s, seq, s->supervisor->observer_userdata);
 }
 
-/* Another process may answer elsewhere. */
-static void forget_paths(Sidecar *s) {
-        for (size_t i = 0; i < ELEMENTSOF(s->alive_paths); i++)
-                s->alive_paths[i] = (free(s->alive_paths[i]), NULL);
-}
-
 /* An end that changed no status, as that of a restart, is told before another generation begins. */
 static void tell_untold_exit(Sidecar *s) {
         if (!s->exit_is_news)
@@ -172,17 +166,6 @@ static void tell_untold_exit(Sidecar *s) {
         (void) note_status(s);
         record_sidecar(s);
         records_commit(s->supervisor->records);
-}
-
-/* Nor has it been asked anything yet. */
-static void forget_health(Sidecar *s) {
-        forget_paths(s);
-        s->probe_error = (free(s->probe_error), NULL);
-        s->pattern = log_pattern_free(s->pattern);
-        s->pattern_is_hopeless = false;
-        memset(s->owner_is_known, 0, sizeof(s->owner_is_known));
-        starvation_end(&s->starvation);
-        s->probe_was_late = false;
 }
 
 static void do_spawn(Sidecar *s) {
@@ -195,7 +178,7 @@ static void do_spawn(Sidecar *s) {
         s->running = sidecar_spec_ref(s->spec);
         lifecycle_did_spawn(&s->life, s->running, clock_monotonic_usec());
         s->ready_at_usec = 0;
-        forget_health(s);
+        sidecar_forget_health(s);
         sidecar_note_spawn(s);
 
         /* To find out may have taken longer than the next try is to wait. */
@@ -261,7 +244,7 @@ static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         if (s->probe && s->probe_until < deadline)
                 deadline = s->probe_until;
         (void) supervisor_check_time(s->supervisor, deadline, 0);
-        sidecar_converge(s);
+        sidecar_go_on(s);
         return 0;
 }
 
@@ -278,13 +261,11 @@ static int arm_timer(Sidecar *s, uint64_t until) {
         return sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
 }
 
-void sidecar_converge(Sidecar *s) {
+/* Answers whether there was more to do than to probe. */
+static bool take_steps(Sidecar *s) {
+        bool is_more = false;
         Step step;
         int r;
-
-        /* What it waits for may be told first; it would be started then, and once more later. */
-        if (s->is_to_resume)
-                return;
 
         for (;;) {
                 uint64_t now = clock_monotonic_usec();
@@ -297,17 +278,43 @@ void sidecar_converge(Sidecar *s) {
                 if (step.kind == STEP_SPAWN && session_holds_start_up(s, now, &step.until))
                         break;
                 do_step(s, &step);
+                is_more = is_more || step.kind != STEP_PROBE;
         }
 
         r = arm_timer(s, step.until);
         if (r < 0)
                 (void) log_error_errno(r, "[%s] cannot be timed", sidecar_name(s));
+        return is_more;
+}
 
-        record_sidecar(s);
+static void tell_others(Sidecar *s) {
         tell_changed(s);
         app_settle(s->app);
         if (sidecar_is_gone(s))
                 supervisor_note_gone(s->supervisor, s);
+}
+
+void sidecar_converge(Sidecar *s) {
+        /* What it waits for may be told first; it would be started then, and once more later. */
+        if (s->is_to_resume)
+                return;
+
+        (void) take_steps(s);
+        record_sidecar(s);
+        tell_others(s);
+}
+
+/* All that others go by is in its record. */
+void sidecar_go_on(Sidecar *s) {
+        bool is_more, is_new;
+
+        if (s->is_to_resume)
+                return;
+
+        is_more = take_steps(s);
+        is_new = record_sidecar_news(s);
+        if (is_more || is_new)
+                tell_others(s);
 }
 
 static void on_forked(void *userdata, pid_t pid) {
@@ -508,7 +515,7 @@ Sidecar *sidecar_free(Sidecar *s) {
         sidecar_spec_unref(s->spec);
         sidecar_spec_unref(s->ports_spec);
         free(s->ports);
-        forget_health(s);
+        sidecar_forget_health(s);
         free(s->status_text);
         free(s->token);
         strv_free(s->passed);
