@@ -508,6 +508,7 @@ Sidecar *sidecar_free(Sidecar *s) {
         free(s->ports);
         forget_health(s);
         free(s->status_text);
+        free(s->popup.server);
         free(s->token);
         free(s->waits_for);
         free(s->log_path);
