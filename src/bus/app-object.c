@@ -149,6 +149,7 @@ AppObject *app_object_free(AppObject *object) {
                                 break;
                         }
 
+        app_popups_done(&object->popups);
         object->app->userdata = NULL;
         free(object);
         return NULL;

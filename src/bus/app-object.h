@@ -4,11 +4,12 @@
 /*
  * AppObject
  *
- * What the bus keeps of an app: whether its changes are still to be told.
+ * What the bus keeps of an app: whether its changes are still to be told, and what the desktop was.
  */
 
 #include <stdbool.h>
 
+#include "bus/notification.h"
 #include "bus/server.h"
 
 struct AppObject {
@@ -18,6 +19,7 @@ struct AppObject {
         bool is_changed; /* more than Status */
         bool is_dirty;
         AppObject *next_dirty;
+        AppPopups popups;
 };
 
 /* App::userdata of every app that there is. */

@@ -11,6 +11,8 @@
 
 #include "bus/app-object.h"
 #include "bus/hold-methods.h"
+#include "bus/notification-clicks.h"
+#include "bus/notification.h"
 #include "bus/open-log.h"
 #include "bus/owner.h"
 #include "bus/path.h"
@@ -56,6 +58,7 @@ static void on_app_added(App *app, void *userdata) {
 
 static void on_app_removed(App *app, void *userdata) {
         waiters_dismiss(userdata, app);
+        notifications_forget_app(((Server *) userdata)->notifications, app);
         emit_removed(userdata, path_of_app(app));
         app_object_free(app->userdata);
 }
@@ -67,6 +70,7 @@ static void on_sidecar_added(Sidecar *sidecar, void *userdata) {
 
 static void on_sidecar_removed(Sidecar *sidecar, void *userdata) {
         waiters_dismiss(userdata, sidecar);
+        notifications_forget(((Server *) userdata)->notifications, sidecar);
         log_pipes_dismiss(userdata, sidecar);
         emit_removed(userdata, path_of_sidecar(sidecar));
         sidecar_object_free(sidecar->userdata);
@@ -134,6 +138,7 @@ static void on_status(Sidecar *sidecar, uint64_t seq, void *userdata) {
         if (server->bus && make_status(&signal, server, sidecar, seq) >= 0)
                 (void) note_status(server, signal);
 
+        notifications_note(server->notifications, sidecar);
         if (sidecar->app->userdata)
                 app_object_mark(sidecar->app->userdata);
 }
@@ -255,6 +260,8 @@ int server_new(Server **ret, Supervisor *supervisor) {
                 r = sd_event_source_set_priority(server->status_teller, PRIORITY_STATUS);
         if (r >= 0)
                 r = sd_event_source_set_enabled(server->status_teller, SD_EVENT_OFF);
+        if (r >= 0)
+                r = notifications_new(&server->notifications, server);
         if (r < 0)
                 return r;
 
@@ -283,6 +290,7 @@ Server *server_free(Server *server) {
         stdin_calls_free(server);
         log_pipes_free(server);
         owners_free(server);
+        notifications_free(server->notifications);
         free_objects(server->supervisor);
         sd_event_source_disable_unref(server->watcher);
         sd_event_source_disable_unref(server->retry);
@@ -333,6 +341,7 @@ static void on_name_is_ours(Server *server) {
         CRASHPOINT("name-ours");
         log_info("Ready, as %s on the session bus", BUS_NAME);
         (void) keeper_client_send_ready(server->supervisor->keeper);
+        notifications_note_all(server->notifications);
         session_begin(server->supervisor);
 }
 
@@ -492,6 +501,8 @@ static int open_bus(Server *server) {
                 r = export_all(server);
         if (r >= 0)
                 r = add_matches(server);
+        if (r >= 0)
+                r = notification_clicks_attach(server);
         if (r >= 0)
                 r = ask_bus(server);
 

@@ -17,6 +17,7 @@
 #include "core/supervisor.h"
 
 typedef struct Server Server;
+typedef struct Notifications Notifications;
 typedef struct Owner Owner;
 typedef struct StdinCall StdinCall;
 typedef struct Waiter Waiter;
@@ -43,6 +44,7 @@ struct Server {
         StdinCall *stdin_calls;   /* of WriteStdin that wait for room */
         LogPipe *log_pipes;       /* LogPipe::next */
         Owner *owners;            /* Owner::next */
+        Notifications *notifications;
 };
 
 int server_new(Server **ret, Supervisor *supervisor);

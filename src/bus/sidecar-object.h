@@ -41,6 +41,7 @@ struct SidecarObject {
         SidecarTold told;
         bool is_dirty;
         SidecarObject *next_dirty;
+        bool is_in_summary; /* its failure is one of those that the app's summary tells of */
 };
 
 /* Sidecar::userdata of every sidecar that there is. */

@@ -77,6 +77,13 @@ static const RecordField generation_fields[] = {
         RECORD_END,
 };
 
+static const RecordField popup_fields[] = {
+        RECORD_FIELD(1, Popup, failed_at_usec, FIELD_U64),
+        RECORD_FIELD(2, Popup, id, FIELD_U32),
+        RECORD_FIELD(3, Popup, server, FIELD_STRING),
+        RECORD_END,
+};
+
 const RecordField sidecar_fields[] = {
         RECORD_FIELD(1, SidecarRecord, slot, FIELD_U32),
         RECORD_FIELD(2, SidecarRecord, app, FIELD_STRING),
@@ -111,6 +118,7 @@ const RecordField sidecar_fields[] = {
         RECORD_STRUCT(42, SidecarRecord, generations[0], generation_fields),
         RECORD_STRUCT(43, SidecarRecord, generations[1], generation_fields),
         RECORD_STRUCT(44, SidecarRecord, generations[2], generation_fields),
+        RECORD_STRUCT(46, SidecarRecord, popup, popup_fields),
         RECORD_FIELD(34, SidecarRecord, stdin_closed_in, FIELD_U64),
         RECORD_END,
 };

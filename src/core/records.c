@@ -243,6 +243,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .ready_at_usec = s->ready_at_usec,
                 .retry_at_usec = s->retry_at_usec,
                 .stdin_closed_in = s->stdin_closed_in,
+                .popup = s->popup,
         };
 
         memcpy(record.generations, s->generations, sizeof(record.generations));

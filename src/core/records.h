@@ -102,6 +102,7 @@ typedef struct SidecarRecord {
         uint64_t ready_at_usec;
         uint64_t retry_at_usec;
         uint64_t stdin_closed_in;
+        Popup popup;
 } SidecarRecord;
 
 typedef struct HoldRecord {

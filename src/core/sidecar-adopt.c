@@ -64,8 +64,12 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         s->retry_at_usec = record->retry_at_usec;
         s->identity = record->identity;
         s->stdin_closed_in = record->stdin_closed_in;
+        s->popup.failed_at_usec = record->popup.failed_at_usec;
+        s->popup.id = record->popup.id;
 
         r = free_and_strdup(&s->waits_for, record->waits_for);
+        if (r >= 0)
+                r = free_and_strdup(&s->popup.server, record->popup.server);
         if (r >= 0)
                 r = free_and_strdup(&s->alive_paths[0], record->readiness_path);
         if (r >= 0)

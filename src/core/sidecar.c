@@ -517,6 +517,7 @@ Sidecar *sidecar_free(Sidecar *s) {
         free(s->ports);
         sidecar_forget_health(s);
         free(s->status_text);
+        free(s->popup.server);
         free(s->token);
         strv_free(s->passed);
         strv_free(s->arguments);

@@ -68,6 +68,13 @@ typedef struct Generation {
         int exit_signal;
 } Generation;
 
+/* What the desktop was told of a failure, and shows of it. */
+typedef struct Popup {
+        uint64_t failed_at_usec; /* Sidecar::changed_at_usec of the failure; 0: none was told yet */
+        uint32_t id;             /* of what is shown, by the server's count; 0: nothing */
+        char *server;            /* who shows it, by the unique name on the bus; or NULL */
+} Popup;
+
 struct Sidecar {
         Supervisor *supervisor;
         App *app;
@@ -140,6 +147,7 @@ struct Sidecar {
         uint64_t changed_at_usec; /* CLOCK_REALTIME, as are the next two */
         uint64_t ready_at_usec;   /* 0: not yet */
         uint64_t retry_at_usec;   /* 0: none pending */
+        Popup popup;
         bool unkillable_was_told;
         bool is_to_resume; /* adopted, and not yet told what has happened since */
         uint64_t recorded; /* checksum of what the ledger has of it; 0: nothing */
@@ -225,6 +233,13 @@ char *sidecar_endpoint(const Sidecar *sidecar);
 
 /* The socket that its readiness is asked at; a new string, NULL without one. */
 int sidecar_unix_socket(const Sidecar *sidecar, char **ret);
+
+/*
+ * Writes down what the desktop was told, before it is told, and what it shows
+ * (core/sidecar-popup.c). server: NULL where nothing is shown.
+ */
+int sidecar_set_popup(Sidecar *sidecar, uint64_t failed_at_usec, uint32_t id, const char *server);
+void sidecar_forget_popup(Sidecar *sidecar); /* nothing is shown any more */
 
 /* One sentence for people; a new string. */
 char *sidecar_reason(const Sidecar *sidecar);

@@ -67,6 +67,20 @@ static int ignored_read(Reader *reader _unused_,
 
 const Kind kind_ignored = { "a string", TYPE(string), ignored_read, NULL, NULL };
 
+static int notifications_read(Reader *reader,
+                              const Place *place,
+                              const Row *row _unused_,
+                              void *field _unused_) {
+        SidecarSpec *spec = reader->spec ? reader->spec : &reader->base;
+
+        if (json_object_is_type(place->value, json_type_boolean))
+                spec->is_quiet = !json_object_get_boolean(place->value);
+
+        return 0;
+}
+
+const Kind kind_notifications = { "anything", ~0u, notifications_read, NULL, NULL };
+
 static int text_read(Reader *reader, const Place *place, const Row *row, void *field) {
         const char *text = place_string(place);
         size_t n = 0;

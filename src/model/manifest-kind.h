@@ -72,6 +72,9 @@ extern const Kind kind_stop_http;
 /* Takes "http" of the "stop" of "defaults" where the sidecar has none and somebody to ask. */
 int stop_imply(Reader *reader, const Place *sidecar);
 
+/* "x-notifications" of an app or of a sidecar: what begins with "x-" may be of any type */
+extern const Kind kind_notifications;
+
 /* manifest-health.c: a ProbeSpec, a LivenessSpec, and a uint64_t of microseconds */
 extern const Kind kind_readiness;
 extern const Kind kind_liveness;

@@ -99,6 +99,7 @@ static const Row sidecar_rows[] = {
           .kind = &kind_watchdog,
           .offset = FIELD(watchdog_usec),
           .least = 50 * USEC_PER_MSEC },
+        { .name = "x-notifications", .kind = &kind_notifications },
 };
 
 static const Table sidecar_table = { .rows = sidecar_rows,
@@ -308,7 +309,7 @@ static int lifetime_read(Reader *reader, const Place *place, const Row *row _unu
 static const Kind kind_lifetime = { "\"owner\" or \"session\"", TYPE(string), lifetime_read, NULL,
                                     NULL };
 
-/* Sidecars come before the modes, which refer to them. */
+/* Sidecars come before the modes, which refer to them, and after what they begin with. */
 static const Row app_rows[] = {
         { .name = "$schema", .kind = &kind_ignored },
         { .name = "manifestVersion", .kind = &kind_version, .is_required = true },
@@ -319,6 +320,7 @@ static const Row app_rows[] = {
         { .name = "linger", .kind = &kind_duration, .offset = offsetof(Manifest, linger_usec) },
         { .name = "permissions" },
         { .name = "defaults", .kind = &kind_defaults, .table = &common_table },
+        { .name = "x-notifications", .kind = &kind_notifications },
         { .name = "sidecars", .kind = &kind_sidecars, .is_required = true },
         { .name = "modes", .kind = &kind_modes },
         { .name = "defaultMode", .kind = &kind_default_mode },

@@ -110,7 +110,7 @@ struct Table {
         const Row *rows;
         size_t n_rows;
         const Table *also; /* more rows of the same object, read after these */
-        bool allows_x;     /* keys that begin with "x-", which are not looked at */
+        bool allows_x;     /* more keys that begin with "x-", which are not looked at */
 };
 
 int table_read(Reader *reader, const Place *object, const Table *table, void *target);

@@ -190,6 +190,7 @@ struct SidecarSpec {
         uint64_t log_max_size_bytes;
         uint32_t log_max_files;
         bool log_journal; /* its lines go there too */
+        bool is_quiet;    /* "x-notifications": the desktop is not told of its failures */
 
         /*
          * This sidecar as JSON, defaults filled in: equal text, equal spec. What a start goes by
