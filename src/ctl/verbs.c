@@ -48,15 +48,19 @@ static const Verb verbs[] = {
           "mode APP [MODE] [--dry-run]", "show the modes of an app, or switch to another" },
         { "hold", verb_hold, 0, 2, ANY_NUMBER,
           "hold APP[/NAME] -- COMMAND...", "keep an app's sidecars up while a command runs" },
+        { "top", verb_top, OPTION_JSON | OPTION_LINES, 0, ANY_NUMBER,
+          "top [-n N] [APP[/NAME]]...", "what each uses of the processors and of memory; q ends it" },
         { "check", verb_check, OPTION_JSON, 1, ANY_NUMBER,
           "check FILE...", "tell what is wrong with manifests" },
+        { "doctor", verb_doctor, OPTION_JSON, 0, 0,
+          "doctor", "tell what is wrong here, and what to do about it" },
         { "daemon", verb_daemon, OPTION_JSON | OPTION_TIMEOUT, 1, 1,
           "daemon ping|upgrade",
           "start it if it is not there; let what is installed now take over, unnoticed" },
         { "version", verb_version, OPTION_JSON, 0, 0,
           "version", "tell the version" },
-        { .name = "top" }, { .name = "run" }, { .name = "show" },
-        { .name = "cat" }, { .name = "import" }, { .name = "export" }, { .name = "doctor" },
+        { .name = "run" }, { .name = "show" },
+        { .name = "cat" }, { .name = "import" }, { .name = "export" },
 };
 /* clang-format on */
 

@@ -19,6 +19,7 @@ int verbs_print_help(void);
 /* Each as Verb.run. */
 int verb_check(const Arguments *arguments);
 int verb_daemon(const Arguments *arguments);
+int verb_doctor(const Arguments *arguments);
 int verb_events(const Arguments *arguments);
 int verb_hold(const Arguments *arguments);
 int verb_kill(const Arguments *arguments);
@@ -29,6 +30,7 @@ int verb_restart(const Arguments *arguments);
 int verb_start(const Arguments *arguments);
 int verb_status(const Arguments *arguments);
 int verb_stop(const Arguments *arguments);
+int verb_top(const Arguments *arguments);
 int verb_version(const Arguments *arguments);
 int verb_wait(const Arguments *arguments);
 int verb_why(const Arguments *arguments);
