@@ -12,3 +12,6 @@ int check_find_program(char **ret);
 
 /* All that `sidecard --check --preflight` has to say of files, which is in core/preflight.h. */
 int check_preflight(char **ret, char *const *files);
+
+/* Says on standard error what is wrong with a file, as "check" does; 0: nothing. */
+int check_file(char *file);

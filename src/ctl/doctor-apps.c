@@ -27,7 +27,7 @@
 #define SUBJECT_SIDECARS "sidecars"
 
 typedef struct Tally {
-        size_t n_manifests, n_programs;
+        size_t n_manifests, n_broken, n_programs;
         const char *manifest; /* the last one, of which the lines are */
 } Tally;
 
@@ -172,6 +172,7 @@ static void judge_line(Doctor *doctor, const PreflightLine *line, Tally *tally) 
                 break;
 
         default:
+                tally->n_broken++;
                 findings_add(findings, FINDING_PROBLEM, SUBJECT_MANIFESTS, "%s", line->text);
                 findings_advise(findings, "correct it, then: sidecarctl check %.*s",
                                 (int) strcspn(line->text, ":"), line->text);
@@ -216,7 +217,11 @@ int doctor_look_at_manifests(Doctor *doctor) {
         r = look_at_files(doctor, files, &tally);
         if (r < 0)
                 return r;
-        if (tally.n_manifests == strv_length(files))
+        if (tally.n_manifests + tally.n_broken < strv_length(files)) {
+                findings_add(findings, FINDING_PROBLEM, SUBJECT_MANIFESTS,
+                             "sidecard has not told of all of them, and may have died of one");
+                findings_advise(findings, "sidecarctl check, with one file after the other");
+        } else if (tally.n_broken == 0)
                 findings_add(findings, FINDING_OK, SUBJECT_MANIFESTS, "%zu, and all can be read",
                              tally.n_manifests);
         if (tally.n_programs > 0)
