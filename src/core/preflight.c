@@ -3,9 +3,9 @@
 /*
  * Preflight
  *
- * What is looked for is what a start would look for (core/sidecar-start.c), with the PATH of who
- * called us. Whose a port is, is not judged: a sidecar that is up holds its own, and which those
- * are the daemon knows.
+ * Programs are looked for as a start would look for them (core/program-search.c), with the PATH of
+ * who called us. Whose a port is, is not judged: a sidecar that is up holds its own, and which
+ * those are the daemon knows.
  */
 
 #include <inttypes.h>
@@ -13,41 +13,54 @@
 #include <string.h>
 
 #include "core/preflight.h"
-#include "core/program-search.h"
 #include "io/ports.h"
+#include "io/program-file.h"
+#include "model/program.h"
 #include "util/strv.h"
 
 /* All places that were tried are a screenful; `sidecarctl why` has them. */
-static void print_missing(const SidecarSpec *spec, const ProgramFault *fault) {
+static void print_missing(const SidecarSpec *spec, const char *advice, size_t n_places) {
         const char *name = spec->command[0];
 
         (void) printf("program\t%s/%s\tmissing\t", spec->app_id, spec->name);
-        if (!fault->is_missing)
-                (void) printf("%s\n", fault->text ? fault->text : strerror(fault->error));
+        if (advice)
+                (void) printf("%s\n", advice);
         else if (*name == '/')
                 (void) printf("%s is not there\n", name);
         else
                 (void) printf("%s is neither in the folders that go with its manifest nor on PATH "
                               "(%zu places)\n",
-                              name, strv_length(fault->tried));
+                              name, n_places);
 }
 
+/* The first that can be executed, else the first that cannot says why. */
 static int print_program(const SidecarSpec *spec) {
-        _cleanup_(program_fault_done) ProgramFault fault = { 0 };
-        _cleanup_free_ char *path = NULL;
+        _cleanup_(strv_freep) char **candidates = NULL;
+        _cleanup_free_ char *advice = NULL;
         int r;
 
         if (strchr(spec->command[0], '{'))
                 return 0;
 
-        r = program_search(&path, spec, "program", spec->command[0], &fault);
-        if (r < 0 && r != -ECANCELED)
+        r = program_candidates(&candidates, spec, spec->command[0], getenv("PATH"));
+        if (r < 0)
                 return r;
 
-        if (path)
-                (void) printf("program\t%s/%s\tfound\t%s\n", spec->app_id, spec->name, path);
-        else
-                print_missing(spec, &fault);
+        STRV_FOREACH (path, candidates) {
+                _cleanup_free_ char *fault = NULL;
+
+                if (access(*path, F_OK) < 0)
+                        continue;
+                if (program_file_check(*path, &fault) >= 0) {
+                        (void) printf("program\t%s/%s\tfound\t%s\n", spec->app_id, spec->name,
+                                      *path);
+                        return 0;
+                }
+                if (!advice)
+                        advice = TAKE_PTR(fault);
+        }
+
+        print_missing(spec, advice, strv_length(candidates));
         return 0;
 }
 
