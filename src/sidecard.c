@@ -25,8 +25,8 @@ typedef struct Arguments {
         int keeper_fd; /* -1: no keeper above us yet */
         const char *folder;
         const char *trees;
-        int check, verbose;
-        char **files; /* of --check; borrowed from argv */
+        int check, check_more; /* of CheckMore */
+        char **files;          /* of --check; borrowed from argv */
 } Arguments;
 
 static const char help[] =
@@ -48,7 +48,9 @@ static int parse_argv(int argc, char *argv[], Arguments *ret) {
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, 'v' },
                 { "check", no_argument, &arguments.check, 1 },
-                { "verbose", no_argument, &arguments.verbose, 1 },
+                { "verbose", no_argument, &arguments.check_more, CHECK_MORE_SCHEDULES },
+                /* For sidecarctl doctor alone. */
+                { "preflight", no_argument, &arguments.check_more, CHECK_MORE_PREFLIGHT },
                 /* Between the keeper and the brain alone. */
                 { "keeper-fd", required_argument, NULL, 'k' },
                 { "folder", required_argument, NULL, 'f' },
@@ -160,7 +162,7 @@ int main(int argc, char *argv[]) {
         (void) signal(SIGPIPE, SIG_IGN);
         (void) signal(SIGXFSZ, SIG_IGN);
         if (arguments.check)
-                r = check_manifests(arguments.files, arguments.verbose);
+                r = check_manifests(arguments.files, (CheckMore) arguments.check_more);
         else if (arguments.keeper_fd < 0)
                 r = log_error_errno(keeper_exec(), "Cannot start sidecard-init");
         else

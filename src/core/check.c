@@ -14,6 +14,7 @@
 
 #include "core/catalog.h"
 #include "core/check.h"
+#include "core/preflight.h"
 #include "io/kernel-limits.h"
 #include "io/manifest-file.h"
 #include "model/restart.h"
@@ -126,7 +127,7 @@ static int print_obstacles(const char *path, const SidecarSpec *spec) {
 }
 
 /* -EBADMSG: there is a problem, and it has been printed. */
-static int check_one(const char *path, bool verbose) {
+static int check_one(const char *path, CheckMore more) {
         _cleanup_(manifest_freep) Manifest *manifest = NULL;
         _cleanup_(manifest_error_done) ManifestError error = { 0 };
         _cleanup_free_ char *absolute = NULL;
@@ -151,14 +152,24 @@ static int check_one(const char *path, bool verbose) {
         if (r < 0)
                 return r;
 
-        return verbose ? print_schedules(manifest) : 0;
+        switch (more) {
+
+        case CHECK_MORE_SCHEDULES:
+                return print_schedules(manifest);
+
+        case CHECK_MORE_PREFLIGHT:
+                return preflight_print(manifest, path);
+
+        default:
+                return 0;
+        }
 }
 
-int check_manifests(char *const *paths, bool verbose) {
+int check_manifests(char *const *paths, CheckMore more) {
         int result = 0, r;
 
         STRV_FOREACH (path, paths) {
-                r = check_one(*path, verbose);
+                r = check_one(*path, more);
                 if (r < 0 && r != -EBADMSG)
                         return log_error_errno(r, "Cannot check %s", *path);
                 if (r < 0)

@@ -9,10 +9,11 @@
  * below it, and what is wrong goes to standard output. No bus, no keeper, nothing started.
  */
 
-#include <stdbool.h>
+typedef enum CheckMore {
+        CHECK_MORE_NOTHING,
+        CHECK_MORE_SCHEDULES, /* a line for each sidecar of what is right, its restart schedule */
+        CHECK_MORE_PREFLIGHT, /* see core/preflight.h */
+} CheckMore;
 
-/*
- * A line for each problem, `FILE:LINE: /pointer: message`; with verbose also one for each sidecar
- * of what is right, its restart schedule. -EBADMSG: not all are good.
- */
-int check_manifests(char *const *paths, bool verbose);
+/* A line for each problem, `FILE:LINE: /pointer: message`. -EBADMSG: not all are good. */
+int check_manifests(char *const *paths, CheckMore more);

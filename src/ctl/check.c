@@ -24,7 +24,7 @@
 #define PROGRAM "sidecard"
 
 /* In a build tree it lies beside us. */
-static int find_program(char **ret) {
+int check_find_program(char **ret) {
         char self[PATH_MAX];
         ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
         char *path;
@@ -46,13 +46,16 @@ static int find_program(char **ret) {
         return 0;
 }
 
-static int make_argv(char ***ret, const char *program, char *const *files) {
+/* more: an option, or NULL. */
+static int make_argv(char ***ret, const char *program, const char *more, char *const *files) {
         _cleanup_(strv_freep) char **argv = NULL;
         int r;
 
         r = strv_extend(&argv, program);
         if (r >= 0)
                 r = strv_extend(&argv, "--check");
+        if (r >= 0 && more)
+                r = strv_extend(&argv, more);
         STRV_FOREACH (file, files)
                 if (r >= 0)
                         r = strv_extend(&argv, *file);
@@ -185,13 +188,48 @@ int check_file(char *file) {
         pid_t pid;
         int r;
 
-        r = find_program(&program);
+        r = check_find_program(&program);
         if (r >= 0)
-                r = make_argv(&argv, program, files);
+                r = make_argv(&argv, program, NULL, files);
         if (r >= 0)
                 r = spawn_onto(STDERR_FILENO, &pid, argv);
 
         return r != 0 ? r : await_program(pid);
+}
+
+/* All of it: a manifest is text, and so has no NUL. */
+static int read_text(char **ret, FILE *stream) {
+        char *text = NULL;
+        size_t size = 0;
+
+        if (getdelim(&text, &size, '\0', stream) < 0 && ferror(stream)) {
+                free(text);
+                return -EIO;
+        }
+
+        *ret = text;
+        return 0;
+}
+
+int check_preflight(char **ret, char *const *files) {
+        _cleanup_(strv_freep) char **argv = NULL;
+        _cleanup_free_ char *program = NULL;
+        FILE *stream = NULL;
+        pid_t pid;
+        int r;
+
+        r = check_find_program(&program);
+        if (r >= 0)
+                r = make_argv(&argv, program, "--preflight", files);
+        if (r >= 0)
+                r = spawn_into_pipe(&stream, &pid, argv);
+        if (r != 0)
+                return r;
+
+        r = read_text(ret, stream);
+        (void) fclose(stream);
+        (void) await_program(pid);
+        return r;
 }
 
 int verb_check(const Arguments *arguments) {
@@ -199,9 +237,9 @@ int verb_check(const Arguments *arguments) {
         _cleanup_free_ char *program = NULL;
         int r;
 
-        r = find_program(&program);
+        r = check_find_program(&program);
         if (r >= 0)
-                r = make_argv(&argv, program, arguments->names);
+                r = make_argv(&argv, program, NULL, arguments->names);
         if (r < 0)
                 return r;
         if (arguments->json)

@@ -41,8 +41,6 @@ static bool wants_colors(bool is_terminal, ColorWhen when) {
 }
 
 void screen_init(Screen *screen, ColorWhen when) {
-        struct winsize size = { 0 };
-
         screen->is_terminal = isatty(STDOUT_FILENO);
         screen->has_colors = wants_colors(screen->is_terminal, when);
         screen->n_columns = UINT_MAX;
@@ -51,6 +49,12 @@ void screen_init(Screen *screen, ColorWhen when) {
         /* For wcwidth(3) and the glyphs; what is printed stays as it is. */
         (void) setlocale(LC_CTYPE, "");
         screen->is_utf8 = streq(nl_langinfo(CODESET), "UTF-8");
+
+        screen_measure(screen);
+}
+
+void screen_measure(Screen *screen) {
+        struct winsize size = { 0 };
 
         if (!screen->is_terminal)
                 return;

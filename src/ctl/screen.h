@@ -49,6 +49,9 @@ typedef struct Screen {
 
 void screen_init(Screen *screen, ColorWhen when);
 
+/* Its size may have changed since. */
+void screen_measure(Screen *screen);
+
 /* Turns a colour on, or off again with COLOR_NONE. "" where there are none. */
 const char *screen_color(const Screen *screen, Color color);
 

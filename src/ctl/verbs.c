@@ -55,14 +55,18 @@ static const Verb verbs[] = {
           "cat APP...", "the manifest of an app and the drop-ins over it" },
         { "run", verb_run, OPTION_TIMEOUT, 2, ANY_NUMBER,
           "run MANIFEST -- COMMAND...", "run a command with the sidecars of a manifest in your work tree" },
+        { "top", verb_top, OPTION_JSON | OPTION_LINES, 0, ANY_NUMBER,
+          "top [-n N] [APP[/NAME]]...", "what each uses of the processors and of memory; q ends it" },
         { "check", verb_check, OPTION_JSON, 1, ANY_NUMBER,
           "check FILE...", "tell what is wrong with manifests and drop-ins" },
+        { "doctor", verb_doctor, OPTION_JSON, 0, 0,
+          "doctor", "tell what is wrong here, and what to do about it" },
         { "daemon", verb_daemon, OPTION_JSON | OPTION_TIMEOUT, 1, 1,
           "daemon ping|upgrade",
           "start it if it is not there; let what is installed now take over, unnoticed" },
         { "version", verb_version, OPTION_JSON, 0, 0,
           "version", "tell the version" },
-        { .name = "top" }, { .name = "import" }, { .name = "export" }, { .name = "doctor" },
+        { .name = "import" }, { .name = "export" },
 };
 /* clang-format on */
 

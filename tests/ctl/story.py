@@ -189,7 +189,7 @@ class Names(Story):
             self.expect(2, pattern, *arguments)
 
     def test_what_comes_later_says_so(self):
-        for verb in "top import export doctor".split():
+        for verb in "import export".split():
             self.expect(2, f"{verb} is not supported yet by this version", verb)
             self.assertNotRegex(self.run_ok("--help"), rf"(?m)^  {verb}\b")
 

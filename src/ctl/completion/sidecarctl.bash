@@ -16,7 +16,7 @@ _sidecarctl_names() { # app, sidecar or both
 
 _sidecarctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= verb_at=0 i
-        local verbs='list status why start stop restart kill logs events wait mode hold run show cat check daemon version'
+        local verbs='list status why start stop restart kill logs events wait top mode hold run show cat check doctor daemon version'
         local options='--json --color --help'
 
         for ((i = 1; i < COMP_CWORD; i++)); do
@@ -29,6 +29,7 @@ _sidecarctl() {
         kill) options+=' --signal= --whom=main --whom=all' ;;
         logs) options+=' --follow --lines= --since= --stream=stdout --stream=stderr --stream=supervisor --generation= --output=short --output=cat --output=json' ;;
         events) options+=' --lines= --no-wait' ;;
+        top) options+=' --lines=' ;;
         wait) options+=' --for=ready --for=stopped --for=settled --timeout=' ;;
         daemon | run) options+=' --timeout=' ;;
         mode) options+=' --dry-run --no-wait --timeout=' ;;
@@ -53,7 +54,7 @@ _sidecarctl() {
                 COMPREPLY=($(compgen -W "$(sidecarctl mode "$prev" 2>/dev/null | sed 's/^[^ ]* *//; s/ .*//')" -- "$cur"))
         elif [[ $verb == list || $verb == events || $verb == mode || $verb == cat ]]; then
                 COMPREPLY=($(compgen -W "$(_sidecarctl_names app)" -- "$cur"))
-        elif [[ $verb != version ]]; then
+        elif [[ $verb != version && $verb != doctor ]]; then
                 COMPREPLY=($(compgen -W "$(_sidecarctl_names both)" -- "$cur"))
         fi
 }

@@ -15,7 +15,7 @@ function __sidecarctl_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs list status why start stop restart kill logs events wait mode hold run show cat check daemon version
+set -l verbs list status why start stop restart kill logs events wait top mode hold run show cat check doctor daemon version
 
 complete -c sidecarctl -f
 complete -c sidecarctl -l json -d 'Print JSON'
@@ -32,6 +32,8 @@ complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a kill -d 'Send a sign
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a logs -d 'What sidecars wrote'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a events -d 'What happens'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a wait -d 'Wait until ready, stopped or settled'
+complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a top -d 'What each uses'
+complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a doctor -d 'What is wrong here, and what to do'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a mode -d 'Show or switch the mode'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a hold -d 'Keep up while a command runs'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a show -d 'Every property'
@@ -42,8 +44,8 @@ complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a daemon -d 'Start it,
 complete -c sidecarctl -n "__sidecarctl_verb daemon" -f -a 'ping upgrade'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a version -d 'Tell the version'
 
-complete -c sidecarctl -n '__sidecarctl_verb list status why start stop restart logs events wait mode hold show cat' -a '(__sidecarctl_apps)'
-complete -c sidecarctl -n '__sidecarctl_verb status why start stop restart kill logs wait hold show' -a '(__sidecarctl_sidecars)'
+complete -c sidecarctl -n '__sidecarctl_verb list status why start stop restart logs events wait top mode hold show cat' -a '(__sidecarctl_apps)'
+complete -c sidecarctl -n '__sidecarctl_verb status why start stop restart kill logs wait top hold show' -a '(__sidecarctl_sidecars)'
 complete -c sidecarctl -n '__sidecarctl_verb check run' -F
 
 complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode events' -l no-wait -d 'Do not wait'
@@ -51,7 +53,7 @@ complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode wait run' -
 complete -c sidecarctl -n '__sidecarctl_verb kill' -s s -l signal -x -d 'Signal'
 complete -c sidecarctl -n '__sidecarctl_verb kill' -l whom -xa 'main all' -d 'Which processes'
 complete -c sidecarctl -n '__sidecarctl_verb logs' -s f -l follow -d 'Go on'
-complete -c sidecarctl -n '__sidecarctl_verb logs events' -s n -l lines -x -d 'The newest N'
+complete -c sidecarctl -n '__sidecarctl_verb logs events top' -s n -l lines -x -d 'The newest N'
 complete -c sidecarctl -n '__sidecarctl_verb logs' -l since -x -d 'Not what is older'
 complete -c sidecarctl -n '__sidecarctl_verb logs' -l stream -xa 'stdout stderr supervisor' -d 'One stream'
 complete -c sidecarctl -n '__sidecarctl_verb logs' -l generation -x -d 'One start'
