@@ -21,6 +21,7 @@
 #include "model/time-guard.h"
 
 typedef struct Records Records;
+typedef struct Summary Summary;
 typedef struct TmpDirs TmpDirs;
 
 /* Every call comes in the middle of a turn: to look and note, and to change nothing in core. */
@@ -63,6 +64,7 @@ struct Supervisor {
         Records *records;
         uint64_t log_base; /* number of the first line of whoever has not written any yet */
         TmpDirs *tmpdirs;
+        Summary *summary;
 
         bool is_safe_mode; /* adopt, answer, stop; start nothing (contract D2) */
         bool shutting_down;

@@ -61,6 +61,8 @@ typedef enum WireKind {
         WIRE_KEEP_STDIN, /* before the SPAWN of that generation; descriptor: where its stdin is fed
                           */
         WIRE_DROP_STDIN, /* it is to see the end of that */
+        WIRE_SUMMARY,    /* tell whoever started the keeper: `code` sidecars are Running, `status`
+                            have Failed */
 } WireKind;
 
 /* Flags of HELLO. */
