@@ -112,11 +112,11 @@ class Login:
         return found
 
     def ours(self):
-        """Pids of keeper, brain, guardians and sidecars."""
+        """Pids of keeper, brain, guardians, sidecars and holders."""
         return [
             pid for pid, environment in self.processes().items()
             if b"\0SIDECARD_APP=" in environment
-            or (facts(pid) or [""])[0] in ("sidecard", "sidecard-init")
+            or (facts(pid) or [""])[0] in ("sidecard", "sidecard-init", "sidecarctl")
         ]
 
     def keepers(self):
@@ -145,9 +145,9 @@ class Login:
         self.environment["DBUS_SESSION_BUS_ADDRESS"] = address
 
     def open_app(self):
-        """Started by the user, twice: the second time it is there already."""
+        """Two at once; like a desktop app, what they run ends when its session has gone."""
         for _ in range(2):
-            self.start("sidecarctl", "hold", APP, "--", "sleep", "infinity")
+            self.start("sidecarctl", "hold", APP, "--", "busctl", "--user", "monitor", APP)
         await_until("two holds, and all processes of both sidecars", self.is_open)
 
     def is_open(self):
