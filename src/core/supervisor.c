@@ -15,6 +15,7 @@
 #include "core/goals.h"
 #include "core/records.h"
 #include "core/sidecar-parts.h"
+#include "core/summary.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
 #include "util/clock.h"
@@ -36,6 +37,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         catalog_free(supervisor->catalog);
         holds_free(supervisor);
         tmpdirs_free(supervisor->tmpdirs);
+        summary_free(supervisor->summary);
         for (size_t i = 0; i < supervisor->n_apps; i++)
                 app_free(supervisor->apps[i]);
         free(supervisor->apps);
@@ -66,6 +68,7 @@ uint64_t supervisor_add_event(Supervisor *supervisor, const Event *event) {
         uint64_t seq = events_add(supervisor->events, event);
 
         record_event(supervisor->records, events_next(supervisor->events, seq - 1));
+        summary_note(supervisor->summary);
         supervisor->observer->on_event(supervisor->observer_userdata);
         return seq;
 }
@@ -335,6 +338,8 @@ int supervisor_new(Supervisor **ret, sd_event *event, const char *folder) {
                 r = tmpdirs_new(&supervisor->tmpdirs, supervisor);
         if (r >= 0)
                 r = catalog_new(&supervisor->catalog, supervisor);
+        if (r >= 0)
+                r = summary_new(&supervisor->summary, supervisor);
         if (r >= 0)
                 r = prober_new(&supervisor->prober, event);
         if (r >= 0)

@@ -22,6 +22,7 @@
 
 typedef struct Catalog Catalog;
 typedef struct Records Records;
+typedef struct Summary Summary;
 typedef struct TmpDirs TmpDirs;
 
 /* Every call comes in the middle of a turn: to look and note, and to change nothing in core. */
@@ -67,6 +68,7 @@ struct Supervisor {
         Records *records;
         uint64_t log_base; /* number of the first line of whoever has not written any yet */
         TmpDirs *tmpdirs;
+        Summary *summary;
 
         bool session_has_begun; /* what lives as long as the session was started */
         char **environment;     /* of the session, as the user manager said last; NULL: never */

@@ -144,6 +144,10 @@ static void on_message(Keeper *k, const WireMessage *message, int *fds, size_t n
                 brain_record_ready(&k->record);
                 notify_send(k->setup->notify_socket, "READY=1");
                 break;
+        case WIRE_SUMMARY:
+                notify_send_summary(k->setup->notify_socket, message->code, message->status,
+                                    k->record.safe);
+                break;
         case WIRE_TERMINATE:
                 begin_terminate(k);
                 break;
@@ -502,5 +506,7 @@ int keeper_run(const KeeperSetup *setup) {
                 for (int i = 0; i < n; i++)
                         dispatch(k, &events[i]);
         }
+        /* Else the last one would stand there for as long as the unit is down. */
+        notify_send(setup->notify_socket, "STATUS=");
         return k->verdict == BRAIN_GIVE_UP ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -24,6 +24,8 @@ int keeper_run(const KeeperSetup *setup);
 
 /* One datagram as sd_notify(3) says; an address that is not understood is ignored. */
 void notify_send(const char *address, const char *text);
+/* What systemctl status shows. */
+void notify_send_summary(const char *address, int n_running, int n_failed, bool is_safe_mode);
 
 /* One line on standard error, in one write(2). */
 void say(const char *format, ...) _printf_(1, 2);

@@ -3,7 +3,8 @@
 /*
  * Notify
  *
- * What the keeper says to the outside: READY=1 to whoever started it, and a line now and then.
+ * What the keeper says to the outside: READY=1 and STATUS= to whoever started it, sd_notify(3), and
+ * a line now and then.
  * Neither may block, so the datagram is dropped where there is no room.
  */
 
@@ -31,6 +32,17 @@ void notify_send(const char *address, const char *text) {
         if (fd >= 0)
                 (void) sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *) &to,
                               (socklen_t) (offsetof(struct sockaddr_un, sun_path) + length));
+}
+
+void notify_send_summary(const char *address, int n_running, int n_failed, bool is_safe_mode) {
+        char text[128], failed[32] = "";
+
+        if (n_failed != 0)
+                (void) snprintf(failed, sizeof(failed), ", %d failed", n_failed);
+        (void) snprintf(text, sizeof(text), "STATUS=%s%d sidecar%s running%s",
+                        is_safe_mode ? "safe mode, nothing is started: " : "", n_running,
+                        n_running == 1 ? "" : "s", failed);
+        notify_send(address, text);
 }
 
 void say(const char *format, ...) {

@@ -448,6 +448,16 @@ int keeper_client_send_ready(KeeperClient *client) {
         return send_alone(client, WIRE_READY);
 }
 
+int keeper_client_send_summary(KeeperClient *client, size_t n_running, size_t n_failed) {
+        const WireMessage message = {
+                .kind = WIRE_SUMMARY,
+                .code = (int32_t) n_running,
+                .status = (int32_t) n_failed,
+        };
+
+        return keeper_client_send(client, &message, NULL, 0);
+}
+
 int keeper_client_send_terminate(KeeperClient *client) {
         return send_alone(client, WIRE_TERMINATE);
 }

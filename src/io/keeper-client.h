@@ -72,5 +72,8 @@ const char *keeper_client_containment(const KeeperClient *client);
 /* Tells the keeper that the bus name is ours: it says READY=1 to whom it may concern. */
 int keeper_client_send_ready(KeeperClient *client);
 
+/* ... and this, in words, as often as it is called. */
+int keeper_client_send_summary(KeeperClient *client, size_t n_running, size_t n_failed);
+
 /* Hands a SIGTERM that reached the brain up; the answer is on_terminate. */
 int keeper_client_send_terminate(KeeperClient *client);

@@ -6,8 +6,10 @@ Blocks of another language must be pieces of files in examples/. Blocks that cal
 left out, and named, where it is not built.
 
     guide.py SIDECARD-INIT SOURCES
+    guide.py --here SOURCES           in the session that is there, with what is installed
 """
 
+import os
 import pathlib
 import re
 import shutil
@@ -33,9 +35,9 @@ def read_commands(text):
 
 
 class Shell:
-    def __init__(self, session, sources):
+    def __init__(self, environment, sources):
         self.bash = subprocess.Popen(
-            ["bash"], env=session.env, cwd=sources, text=True, stdin=subprocess.PIPE,
+            ["bash"], env=environment, cwd=sources, text=True, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
 
@@ -70,29 +72,33 @@ def quote(examples, line, text):
     raise AssertionError(f"guide.md:{line}: in none of the examples:\n{text}")
 
 
+def do_all(environment, sources):
+    files = [path for path in (sources / "examples").rglob("*") if path.is_file()]
+    examples = [path.read_text(encoding="utf-8") for path in files if path.suffix != ".pyc"]
+    guide = (sources / "docs/guide.md").read_text(encoding="utf-8")
+    has_sidecarctl = shutil.which("sidecarctl", path=environment["PATH"])
+    shell = Shell(environment, sources)
+    for line, language, text in read_blocks(guide):
+        if language != "console":
+            quote(examples, line, text)
+        elif "$ sidecarctl" in text and not has_sidecarctl:
+            print(f"guide.md:{line}: left out, there is no sidecarctl")
+        else:
+            play(shell, line, text)
+    shell.close()
+
+
 def main(sidecard_init, sources):
     if not shutil.which("busctl") or not shutil.which("gdbus"):
         print("Skipped: no busctl, or no gdbus")
         return SKIPPED
 
-    sources = pathlib.Path(sources)
-    files = [path for path in (sources / "examples").rglob("*") if path.is_file()]
-    examples = [path.read_text(encoding="utf-8") for path in files if path.suffix != ".pyc"]
-    guide = (sources / "docs/guide.md").read_text(encoding="utf-8")
-    built = pathlib.Path(sidecard_init).parent
-    has_sidecarctl = (built / "sidecarctl").exists()
-
+    if sidecard_init == "--here":
+        do_all(dict(os.environ), pathlib.Path(sources))
+        return 0
     with Session(sidecard_init) as session:
-        session.env["PATH"] = f"{built}:{session.env['PATH']}"
-        shell = Shell(session, sources)
-        for line, language, text in read_blocks(guide):
-            if language != "console":
-                quote(examples, line, text)
-            elif "$ sidecarctl" in text and not has_sidecarctl:
-                print(f"guide.md:{line}: left out, there is no sidecarctl")
-            else:
-                play(shell, line, text)
-        shell.close()
+        session.env["PATH"] = f"{pathlib.Path(sidecard_init).parent}:{session.env['PATH']}"
+        do_all(session.env, pathlib.Path(sources))
     return 0
 
 

@@ -5,11 +5,15 @@
 """
 
 import configparser
+import json
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
+
+SOURCES = pathlib.Path(__file__).resolve().parents[2]
 
 build, prefix = sys.argv.pop(1), sys.argv.pop(1)
 
@@ -57,6 +61,23 @@ class Installed(unittest.TestCase):
         self.assertEqual(login["X-systemd-skip"], "true")
         self.assertEqual(login["X-GNOME-HiddenUnderSystemd"], "true")
         self.assertNotIn("X-GNOME-Autostart-Phase", login)
+
+    def test_below_a_home_all_is_where_a_session_looks(self):
+        """systemd.unit(5): not lib/systemd/user there; dbus-daemon(1), bash and fish likewise."""
+        with tempfile.TemporaryDirectory(prefix="sidecard-home-") as folder:
+            subprocess.run(
+                ["meson", "setup", "--prefix=/home/me/.local", "-Dtests=false", folder, SOURCES],
+                stdout=subprocess.DEVNULL, check=True)
+            plan = subprocess.run(["meson", "introspect", "--installed", folder],
+                                  stdout=subprocess.PIPE, check=True).stdout
+        places = set(json.loads(plan).values())
+        for place in ("systemd/user/sidecard.service",
+                      "dbus-1/services/org.sidecard.Sidecars1.service",
+                      "bash-completion/completions/sidecarctl",
+                      "fish/vendor_completions.d/sidecarctl.fish"):
+            self.assertIn(f"/home/me/.local/share/{place}", places)
+        self.assertIn(
+            "/home/me/.local/etc/xdg/autostart/org.sidecard.Sidecars1.desktop", places)
 
     def test_the_interfaces_have_a_page_with_every_member(self):
         shown = subprocess.run(

@@ -15,9 +15,16 @@ _sidecarctl_names() { # app, sidecar or both
 }
 
 _sidecarctl() {
-        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= verb_at=0 i
+        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= verb_at=0 option= i
         local verbs='list status why start stop restart kill logs events wait top mode hold run show cat check doctor daemon version'
         local options='--json --color --help'
+
+        # For readline "=" is a word of its own, and what comes after it is to be completed.
+        if [[ $cur == = ]]; then
+                option=$prev= cur=$option
+        elif [[ $prev == = ]]; then
+                option=${COMP_WORDS[COMP_CWORD - 2]}= cur=$option$cur
+        fi
 
         for ((i = 1; i < COMP_CWORD; i++)); do
                 [[ ${COMP_WORDS[i]} == -- && ( $verb == hold || $verb == run ) ]] && { _command_offset $((i + 1)); return; }
@@ -41,7 +48,8 @@ _sidecarctl() {
                 COMPREPLY=($(compgen -W 'short cat json' -- "$cur"))
         elif [[ $cur == -* ]]; then
                 COMPREPLY=($(compgen -W "$options" -- "$cur"))
-                [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+                [[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
+                COMPREPLY=("${COMPREPLY[@]#"$option"}")
         elif [[ -z $verb ]]; then
                 COMPREPLY=($(compgen -W "$verbs" -- "$cur"))
         elif [[ $verb == daemon ]]; then
