@@ -253,8 +253,9 @@ START_TEST(f3_another_program_asks_for_a_restart_until_the_old_one_is_back) {
 END_TEST
 
 START_TEST(f3_what_has_failed_is_tried_again_with_another_program_and_what_waits_for_it_too) {
-        world_write_sidecars(world, "'db': {'command': ['prog']},"
-                                    " 'web': {'command': ['sleep', '1000'], 'dependsOn': {'db': 'started'}}");
+        world_write_sidecars(
+                world, "'db': {'command': ['prog']},"
+                       " 'web': {'command': ['sleep', '1000'], 'dependsOn': {'db': 'started'}}");
         world_run(world);
         ck_assert_int_ge(app_call(world, "Start", NULL, NULL, "a{sv}", 0), 0);
         (void) world_next(world, "web", "Failed/failed");
