@@ -156,7 +156,9 @@ int main(int argc, char *argv[]) {
         if (r != 0)
                 return r > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 
+        /* As errors they are told and outlived: a limit of file sizes counts for memfds too. */
         (void) signal(SIGPIPE, SIG_IGN);
+        (void) signal(SIGXFSZ, SIG_IGN);
         if (arguments.check)
                 r = check_manifests(arguments.files, arguments.verbose);
         else if (arguments.keeper_fd < 0)

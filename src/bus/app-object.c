@@ -17,7 +17,19 @@ static int append_string(sd_bus_message *reply, const char *value) {
 }
 
 static const char *manifest_path(const App *app) {
+        if (app->is_transient)
+                return "";
+
         return app->manifest ? app->manifest->source->path : app->error.path;
+}
+
+/* Of the file, which is not in force while a hold's manifest is. */
+static int append_load_error(sd_bus_message *reply, const App *app) {
+        const ManifestError *error = &app->error;
+        bool counts = error->message && !app->is_transient;
+
+        return sd_bus_message_append(reply, "(ss)", counts ? error->pointer : "",
+                                     counts ? error->message : "");
 }
 
 static int append_modes(sd_bus_message *reply, const App *app) {
@@ -37,13 +49,7 @@ DEFINE_GETTER(get_name,
               append_string(reply, app->manifest ? app->manifest->name : app->id));
 DEFINE_GETTER(get_manifest_path, App, app, append_string(reply, manifest_path(app)));
 DEFINE_GETTER(get_load_state, App, app, append_string(reply, app_load_state(app)));
-DEFINE_GETTER(get_load_error,
-              App,
-              app,
-              sd_bus_message_append(reply,
-                                    "(ss)",
-                                    app->error.pointer ? app->error.pointer : "",
-                                    app->error.message ? app->error.message : ""));
+DEFINE_GETTER(get_load_error, App, app, append_load_error(reply, app));
 DEFINE_GETTER(get_status, App, app, append_string(reply, status_to_string(app_status(app))));
 
 DEFINE_GETTER(get_mode, App, app, append_string(reply, app->mode));
@@ -54,8 +60,9 @@ DEFINE_GETTER(get_mode_result,
               append_string(reply, mode_result_to_string(app->mode_result)));
 DEFINE_GETTER(get_server_url, App, app, append_string(reply, app_server_url(app)));
 
-/* A manifest can come with a hold, and drop-ins over it, in a later release. */
-DEFINE_GETTER(get_transient, App, app, sd_bus_message_append(reply, "b", 0));
+DEFINE_GETTER(get_transient, App, app, sd_bus_message_append(reply, "b", app->is_transient));
+
+/* Drop-ins come in a later release. */
 DEFINE_GETTER(get_drop_ins, App, app, sd_bus_message_append(reply, "as", 0));
 
 static int append_sidecars(sd_bus_message *reply, const App *app) {
@@ -150,9 +157,10 @@ void app_object_flush(AppObject *object) {
                 (void) sd_bus_emit_properties_changed(object->server->bus, path, INTERFACE_APP,
                                                       "Status", NULL);
         if (path && object->is_changed)
-                (void) sd_bus_emit_properties_changed(
-                        object->server->bus, path, INTERFACE_APP, "ManifestPath", "LoadState",
-                        "LoadError", "Sidecars", "Mode", "Modes", "ModeResult", "ServerUrl", NULL);
+                (void) sd_bus_emit_properties_changed(object->server->bus, path, INTERFACE_APP,
+                                                      "Transient", "ManifestPath", "LoadState",
+                                                      "LoadError", "Sidecars", "Mode", "Modes",
+                                                      "ModeResult", "ServerUrl", NULL);
 
         object->told_status = status;
         object->is_changed = false;

@@ -12,6 +12,7 @@
 #include "bus/dump.h"
 #include "bus/server.h"
 #include "config.h"
+#include "core/sidecar-parts.h"
 #include "model/next-action.h"
 #include "util/clock.h"
 
@@ -67,7 +68,7 @@ static void add_ports(json_object *object, const Sidecar *s) {
 
 static void add_sidecar(json_object *list, const Sidecar *s) {
         uint64_t now = clock_monotonic_usec(), at;
-        _cleanup_free_ char *reason = sidecar_reason(s);
+        _cleanup_free_ char *reason = sidecar_reason(s), *program = sidecar_blank(s, s->program);
         _cleanup_free_ char *next = next_action_text(&s->life, s->waits_for, now, &at);
         json_object *object = add_item(list);
 
@@ -83,7 +84,7 @@ static void add_sidecar(json_object *list, const Sidecar *s) {
         add_number(object, "StateChangeTimestamp", s->changed_at_usec);
         add_number(object, "MainPID", (uint64_t) s->main_pid);
         add_number(object, "NRestarts", s->life.n_restarts);
-        add_text(object, "Program", s->program);
+        add_text(object, "Program", program);
         add_text(object, "ControlGroup", tree_cgroup(s->tree));
         add_text(object, "LogPath", s->log_path);
         add_ports(object, s);

@@ -8,8 +8,6 @@
  * everything is a negative errno.
  */
 
-#include <systemd/sd-bus.h>
-
 #define ERROR_NO_SUCH_APP "org.sidecard.Sidecars1.Error.NoSuchApp"
 #define ERROR_NO_SUCH_SIDECAR "org.sidecard.Sidecars1.Error.NoSuchSidecar"
 #define ERROR_NO_SUCH_MODE "org.sidecard.Sidecars1.Error.NoSuchMode"
@@ -19,6 +17,5 @@
 #define ERROR_NOT_SUPPORTED "org.sidecard.Sidecars1.Error.NotSupported"
 #define ERROR_LIMITS_EXCEEDED "org.sidecard.Sidecars1.Error.LimitsExceeded"
 #define ERROR_INVALID_MANIFEST "org.sidecard.Sidecars1.Error.InvalidManifest"
-
-/* The handler of a method that a later release brings. */
-int method_not_supported(sd_bus_message *message, void *userdata, sd_bus_error *ret_error);
+#define ERROR_APP_EXISTS "org.sidecard.Sidecars1.Error.AppExists"
+#define ERROR_ARGUMENT_NOT_ALLOWED "org.sidecard.Sidecars1.Error.ArgumentNotAllowed"

@@ -74,7 +74,8 @@ static int append_next(sd_bus_message *reply, const Sidecar *s) {
 
         return sd_bus_message_append(reply, "{sv}{sv}{sv}", "next-action", "s", text,
                                      "next-action-at", "t", at, "unblocked-by", "s",
-                                     next_action_remedy(&s->life, s->evidence.port != 0));
+                                     next_action_remedy(&s->life, s->evidence.port != 0,
+                                                        s->evidence.last_words != NULL));
 }
 
 static int append_generation(sd_bus_message *reply, const Generation *generation) {

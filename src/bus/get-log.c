@@ -10,81 +10,63 @@
 #include <stdio.h>
 
 #include "bus/get-log.h"
-#include "bus/options.h"
+#include "bus/log-options.h"
 #include "bus/sidecar-object.h"
 #include "bus/waiter.h"
+#include "model/log-format.h"
 #include "util/utf8.h"
 
 #define REPLY_BYTES_MAX (256u * 1024u)
-#define LINES_DEFAULT 100
 #define POLL_MAX_USEC (20 * USEC_PER_SEC)
 
-/* Behind a piece that goes on in the next line (contract G2); the file has the bytes alone. */
-#define SPLIT_MARK "\u2026"
-
-typedef struct LogQuery {
-        uint64_t after;      /* 0: from the oldest on */
-        uint32_t n_newest;   /* UINT32_MAX: all */
-        const char *stream;  /* NULL: all */
-        uint64_t generation; /* 0: all */
+typedef struct Question {
+        LogQuery query;
         uint64_t wait_usec;
-} LogQuery;
+} Question;
 
-static int read_query(sd_bus_message *call, LogQuery *ret, sd_bus_error *ret_error) {
-        LogQuery query = { .n_newest = UINT32_MAX };
-        bool has_after = false, has_lines = false;
-        const Option options[] = {
-                { "after", "t", &query.after, &has_after },
-                { "lines", "u", &query.n_newest, &has_lines },
-                { "stream", "s", &query.stream, NULL },
-                { "generation", "t", &query.generation, NULL },
-                { "wait-usec", "t", &query.wait_usec, NULL },
-        };
+static int read_question(sd_bus_message *call, Question *ret, sd_bus_error *ret_error) {
+        Question question = { 0 };
+        const Option options[] = { { "wait-usec", "t", &question.wait_usec, NULL } };
         int r;
 
-        r = options_read(call, options, ELEMENTSOF(options), ret_error);
+        r = log_options_read(call, options, ELEMENTSOF(options), &question.query, ret_error);
         if (r < 0)
                 return r;
-        if (query.stream && log_stream_from_string(query.stream) < 0)
-                return sd_bus_error_setf(
-                        ret_error, SD_BUS_ERROR_INVALID_ARGS,
-                        "Option stream must be stdout, stderr or supervisor, not %s", query.stream);
 
-        if (!has_after && !has_lines)
-                query.n_newest = LINES_DEFAULT;
-        *ret = query;
+        *ret = question;
         return 0;
 }
 
-static bool matches(const LogQuery *query, const LogLine *line) {
-        return (!query->stream || log_stream_from_string(query->stream) == line->stream) &&
-               (query->generation == 0 || query->generation == line->generation);
-}
-
-/* Where to begin: an "after" from another life of the daemon, or none, means the oldest. */
-static uint64_t first_wanted(const LogRing *ring, const LogQuery *query) {
-        return query->after >= log_ring_next(ring) ? 0 : query->after + 1;
-}
-
-static uint64_t count_matches(const LogRing *ring, const LogQuery *query) {
-        uint64_t n = 0;
+/* The next line that matches, from that number on; false: there is none yet. */
+static bool next_line(const LogRing *ring, const LogQuery *query, uint64_t number, LogLine *ret) {
         LogLine line;
 
-        for (uint64_t i = first_wanted(ring, query); log_ring_get(ring, i, &line);
-             i = line.number + 1)
-                n += matches(query, &line);
+        for (; log_ring_get(ring, number, &line); number = line.number + 1)
+                if (log_query_matches(query, &line)) {
+                        *ret = line;
+                        return true;
+                }
 
-        return n;
+        return false;
+}
+
+/* However many of the newest are asked for. */
+static bool has_lines(const LogRing *ring, const LogQuery *query) {
+        LogQuery all = *query;
+        LogLine line;
+
+        all.n_newest = UINT32_MAX;
+        return next_line(ring, &all, log_query_begin(&all, ring), &line);
 }
 
 static char *make_text(const LogLine *line) {
         _cleanup_free_ char *text = utf8_make_valid(line->bytes, line->n_bytes);
         char *marked;
 
-        if (!text || !line->is_split)
+        if (!text || line->ending != LOG_ENDING_SPLIT)
                 return TAKE_PTR(text);
 
-        return asprintf(&marked, "%s" SPLIT_MARK, text) < 0 ? NULL : marked;
+        return asprintf(&marked, "%s" LOG_SPLIT_MARK, text) < 0 ? NULL : marked;
 }
 
 static int append_line(sd_bus_message *reply, const LogLine *line) {
@@ -101,9 +83,8 @@ static int append_line(sd_bus_message *reply, const LogLine *line) {
 static int append_lines(sd_bus_message *reply,
                         const LogRing *ring,
                         const LogQuery *query,
-                        uint64_t n_matches,
+                        uint64_t begin,
                         uint64_t *ret_next) {
-        uint64_t n_skip = n_matches > query->n_newest ? n_matches - query->n_newest : 0;
         uint64_t next = log_ring_next(ring) - 1;
         size_t n_bytes = 0;
         LogLine line;
@@ -113,10 +94,7 @@ static int append_lines(sd_bus_message *reply,
         if (r < 0)
                 return r;
 
-        for (uint64_t i = first_wanted(ring, query); log_ring_get(ring, i, &line);
-             i = line.number + 1) {
-                if (!matches(query, &line) || (n_skip > 0 && n_skip--))
-                        continue;
+        for (uint64_t i = begin; next_line(ring, query, i, &line); i = line.number + 1) {
                 n_bytes += line.n_bytes + sizeof(line);
                 if (n_bytes > REPLY_BYTES_MAX) {
                         next = line.number - 1;
@@ -131,23 +109,17 @@ static int append_lines(sd_bus_message *reply,
         return sd_bus_message_close_container(reply);
 }
 
-static uint64_t count_lost(const LogRing *ring, const LogQuery *query) {
-        uint64_t wanted = first_wanted(ring, query), first = log_ring_first(ring);
-
-        return query->after != 0 && wanted != 0 && wanted < first ? first - wanted : 0;
-}
-
 static int
-send_reply(sd_bus_message *call, const LogRing *ring, const LogQuery *query, uint64_t n_matches) {
+send_reply(sd_bus_message *call, const LogRing *ring, const LogQuery *query, uint64_t begin) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         uint64_t next = 0;
         int r;
 
         r = sd_bus_message_new_method_return(call, &reply);
         if (r >= 0)
-                r = append_lines(reply, ring, query, n_matches, &next);
+                r = append_lines(reply, ring, query, begin, &next);
         if (r >= 0)
-                r = sd_bus_message_append(reply, "tt", next, count_lost(ring, query));
+                r = sd_bus_message_append(reply, "tt", next, log_query_lost(query, ring));
 
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
@@ -155,21 +127,21 @@ send_reply(sd_bus_message *call, const LogRing *ring, const LogQuery *query, uin
 static int answer(Waiter *waiter, bool is_late) {
         const Sidecar *sidecar = waiter->subject;
         const LogRing *ring = sidecar->ring;
-        LogQuery query = { 0 };
-        uint64_t n_matches;
+        Question question;
+        uint64_t begin;
         int r;
 
         r = sd_bus_message_rewind(waiter->call, true);
         if (r >= 0)
-                r = read_query(waiter->call, &query, NULL);
+                r = read_question(waiter->call, &question, NULL);
         if (r < 0)
                 return r;
 
-        n_matches = count_matches(ring, &query);
-        if (n_matches == 0 && query.wait_usec > 0 && !is_late)
+        if (question.wait_usec > 0 && !is_late && !has_lines(ring, &question.query))
                 return 0;
 
-        r = send_reply(waiter->call, ring, &query, n_matches);
+        begin = log_query_begin(&question.query, ring);
+        r = send_reply(waiter->call, ring, &question.query, begin);
         return r < 0 ? r : 1;
 }
 
@@ -177,14 +149,14 @@ int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error *ret_er
         const Sidecar *sidecar = userdata;
         const SidecarObject *object = sidecar->userdata;
         Waiter spec = { .subject = sidecar, .answer = answer };
-        LogQuery query = { 0 };
+        Question question;
         int r;
 
-        r = read_query(message, &query, ret_error);
+        r = read_question(message, &question, ret_error);
         if (r < 0)
                 return r;
 
         return waiter_new(object->server, message, &spec,
-                          query.wait_usec < POLL_MAX_USEC ? query.wait_usec : POLL_MAX_USEC,
+                          question.wait_usec < POLL_MAX_USEC ? question.wait_usec : POLL_MAX_USEC,
                           ret_error);
 }

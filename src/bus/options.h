@@ -16,7 +16,10 @@
 
 typedef struct Option {
         const char *name;
-        /* "b" into an int, "t", "u", "s" borrowed from the message, "as" into a new strv */
+        /*
+         * "b" into an int, "t", "u", "s" borrowed from the message, "as" into a new strv, "a{ss}"
+         * into a new one of NAME=VALUE
+         */
         const char *type;
         void *value; /* written only if the option is given */
         bool *given; /* or NULL */

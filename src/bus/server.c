@@ -11,12 +11,15 @@
 
 #include "bus/app-object.h"
 #include "bus/hold-methods.h"
+#include "bus/open-log.h"
 #include "bus/owner.h"
 #include "bus/path.h"
 #include "bus/server.h"
 #include "bus/sidecar-object.h"
+#include "bus/user-manager.h"
 #include "bus/waiter.h"
 #include "bus/write-stdin.h"
+#include "core/session.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
 #include "util/duration.h"
@@ -64,6 +67,7 @@ static void on_sidecar_added(Sidecar *sidecar, void *userdata) {
 
 static void on_sidecar_removed(Sidecar *sidecar, void *userdata) {
         waiters_dismiss(userdata, sidecar);
+        log_pipes_dismiss(userdata, sidecar);
         emit_removed(userdata, path_of_sidecar(sidecar));
         sidecar_object_free(sidecar->userdata);
 }
@@ -183,7 +187,12 @@ static void on_hold_lost(const Hold *hold, void *userdata) {
 }
 
 static void on_log(Sidecar *sidecar, void *userdata) {
+        log_pipes_wake(userdata, sidecar);
         waiters_wake(userdata, sidecar);
+}
+
+static bool on_environment_wanted(void *userdata) {
+        return user_manager_ask(userdata);
 }
 
 static const SupervisorObserver observer = {
@@ -199,6 +208,7 @@ static const SupervisorObserver observer = {
         .on_holds = on_holds,
         .on_hold_lost = on_hold_lost,
         .on_log = on_log,
+        .on_environment_wanted = on_environment_wanted,
 };
 
 static int on_flush(sd_event_source *source _unused_, void *userdata) {
@@ -271,6 +281,7 @@ Server *server_free(Server *server) {
         (void) on_tell_statuses(NULL, server);
         waiters_free(server);
         stdin_calls_free(server);
+        log_pipes_free(server);
         owners_free(server);
         free_objects(server->supervisor);
         sd_event_source_disable_unref(server->watcher);
@@ -322,6 +333,7 @@ static void on_name_is_ours(Server *server) {
         CRASHPOINT("name-ours");
         log_info("Ready, as %s on the session bus", BUS_NAME);
         (void) keeper_client_send_ready(server->supervisor->keeper);
+        session_begin(server->supervisor);
 }
 
 static int
@@ -438,7 +450,13 @@ static int export_all(Server *server) {
 static int ask_bus(Server *server) {
         int r;
 
-        /* In this order: by the time somebody finds us, the names of old holds are judged. */
+        /*
+         * In this order: by the time somebody finds us, it is known whom to ask for the session's
+         * environment, and the names of old holds are judged.
+         */
+        r = user_manager_watch(server);
+        if (r < 0)
+                return r;
         r = sd_bus_call_method_async(server->bus, NULL, "org.freedesktop.DBus",
                                      "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId",
                                      on_bus_id, server, "");

@@ -20,6 +20,7 @@ typedef struct Server Server;
 typedef struct Owner Owner;
 typedef struct StdinCall StdinCall;
 typedef struct Waiter Waiter;
+typedef struct LogPipe LogPipe;
 typedef struct AppObject AppObject;
 typedef struct SidecarObject SidecarObject;
 
@@ -28,6 +29,7 @@ struct Server {
         Supervisor *supervisor;
         SenderFilter *senders;
         bool has_name;
+        bool has_user_manager;    /* that can be asked for the session's environment */
         sd_event_source *watcher; /* after each event: is the connection still there? */
         sd_event_source *retry;   /* the bus is tried again */
         uint64_t retry_pause_usec;
@@ -39,6 +41,7 @@ struct Server {
         AppObject *dirty_apps;    /* AppObject::next_dirty */
         Waiter *waiters;          /* Waiter::next */
         StdinCall *stdin_calls;   /* of WriteStdin that wait for room */
+        LogPipe *log_pipes;       /* LogPipe::next */
         Owner *owners;            /* Owner::next */
 };
 

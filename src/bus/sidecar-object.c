@@ -14,6 +14,7 @@
 #include "bus/error.h"
 #include "bus/explain.h"
 #include "bus/get-log.h"
+#include "bus/open-log.h"
 #include "bus/options.h"
 #include "bus/path.h"
 #include "bus/sidecar-object.h"
@@ -21,7 +22,9 @@
 #include "bus/waiter.h"
 #include "bus/write-stdin.h"
 #include "core/goals.h"
+#include "core/supervisor.h"
 #include "io/cmdline.h"
+#include "model/passed.h"
 #include "util/strv.h"
 
 static Server *server_of(const Sidecar *sidecar) {
@@ -46,15 +49,47 @@ static int reply_generation(sd_bus_message *message,
                                  reason ? reason : "failed");
 }
 
+/* Of a call that is not refused for anything else. */
+static int
+set_arguments(Sidecar *s, char *const *arguments, bool is_restart, sd_bus_error *ret_error) {
+        _cleanup_free_ char *message = NULL;
+        int r;
+
+        if (passed_is_too_much(arguments))
+                return sd_bus_error_setf(ret_error, ERROR_LIMITS_EXCEEDED,
+                                         "Option args: at most %u, and %u bytes of them",
+                                         PASSED_MAX, PASSED_BYTES_MAX);
+        r = supervisor_check_starts(s->supervisor);
+        if (r < 0)
+                return app_explain(r, s->app, ret_error);
+
+        r = sidecar_set_arguments(s, arguments, is_restart, &message);
+        if (r == -EBUSY)
+                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "Option args: %s is up with others; Restart takes them",
+                                         sidecar_name(s));
+
+        return r == -EACCES ? sd_bus_error_setf(ret_error, ERROR_ARGUMENT_NOT_ALLOWED, "%s: %s",
+                                                sidecar_name(s), message)
+                            : r;
+}
+
 static int method_start(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         Sidecar *s = userdata;
+        _cleanup_(strv_freep) char **arguments = NULL;
+        bool has_arguments = false;
         uint64_t generation = 0;
         int no_deps = false, r;
-        const Option options[] = { { "no-deps", "b", &no_deps, NULL } };
+        const Option options[] = { { "no-deps", "b", &no_deps, NULL },
+                                   { "args", "as", &arguments, &has_arguments } };
 
         r = options_read(message, options, ELEMENTSOF(options), ret_error);
+        if (r >= 0 && has_arguments)
+                r = set_arguments(s, arguments, false, ret_error);
         if (r < 0)
                 return r;
+        if (!has_arguments)
+                sidecar_forget_arguments(s);
 
         r = app_start_one(s->app, s, no_deps, &generation);
         return reply_generation(message, s, r, generation, ret_error);
@@ -62,10 +97,15 @@ static int method_start(sd_bus_message *message, void *userdata, sd_bus_error *r
 
 static int method_restart(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         Sidecar *s = userdata;
+        _cleanup_(strv_freep) char **arguments = NULL;
+        bool has_arguments = false;
         uint64_t generation = 0;
+        const Option options[] = { { "args", "as", &arguments, &has_arguments } };
         int r;
 
-        r = options_read(message, NULL, 0, ret_error);
+        r = options_read(message, options, ELEMENTSOF(options), ret_error);
+        if (r >= 0 && has_arguments)
+                r = set_arguments(s, arguments, true, ret_error);
         if (r < 0)
                 return r;
 
@@ -277,7 +317,7 @@ static const sd_bus_vtable sidecar_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("CheckHealth", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{sv}", details), method_check_health, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetProcesses", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(us)", processes), method_get_processes, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetLog", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(tttss)", lines, "t", next, "t", lost), method_get_log, UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS("OpenLog", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", fd), method_not_supported, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("OpenLog", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", fd), method_open_log, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("WriteStdin", SD_BUS_ARGS("t", generation, "ay", data, "b", close), SD_BUS_NO_RESULT, method_write_stdin, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetEndpoint", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", endpoint), method_get_endpoint, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Explain", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", why), method_explain, UNPRIVILEGED),

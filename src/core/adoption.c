@@ -111,6 +111,7 @@ static int take_app(const Adoption *adoption, AppRecord *record) {
         app->former_up = TAKE_PTR(record->former_up);
         app->former_server_url = TAKE_PTR(record->former_server_url);
         app->mode_reason = TAKE_PTR(record->mode_reason);
+        app->is_transient = record->is_transient && app->manifest;
         return 0;
 }
 
@@ -179,6 +180,11 @@ static int take_all(Adoption *adoption) {
         for (size_t i = 0; r >= 0 && i < past->n_holds; i++)
                 if (past->holds[i])
                         r = take_hold(adoption, past->holds[i]);
+
+        /* Its last hold ended, or never stood, when the brain before us died. */
+        for (size_t i = 0; r >= 0 && i < supervisor->n_apps; i++)
+                if (!app_is_held(supervisor->apps[i]))
+                        app_uncover(supervisor->apps[i]);
 
         return r;
 }
@@ -289,6 +295,8 @@ int supervisor_adopt(Supervisor *supervisor) {
         supervisor->bus_lost_at = adoption.past.supervisor.bus_lost_at;
         supervisor->bus_id = TAKE_PTR(adoption.past.supervisor.bus_id);
         supervisor->log_base = adoption.past.supervisor.log_base;
+        supervisor->session_has_begun = adoption.past.supervisor.session_has_begun;
+        supervisor->environment = TAKE_PTR(adoption.past.supervisor.environment);
         if (supervisor->log_base == 0)
                 supervisor_note_log_number(supervisor, clock_realtime_usec());
 

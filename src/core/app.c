@@ -14,6 +14,7 @@
 #include "core/modes.h"
 #include "core/records.h"
 #include "core/supervisor.h"
+#include "util/log.h"
 #include "util/strv.h"
 
 int app_new(App **ret, Supervisor *supervisor, const char *id) {
@@ -40,6 +41,7 @@ App *app_free(App *app) {
                 sidecar_free(app->sidecars[i]);
         free(app->sidecars);
         manifest_free(app->manifest);
+        manifest_free(app->installed);
         manifest_error_done(&app->error);
         free(app->mode);
         free(app->server_url);
@@ -134,31 +136,119 @@ static int follow_manifest(App *app, const Manifest *manifest) {
         return 0;
 }
 
-int app_take_manifest(App *app, Manifest *manifest) {
+static void tell_changed(App *app) {
+        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+}
+
+static int put_in_force(App *app, Manifest *manifest) {
         int r;
 
         manifest_free(app->manifest);
         app->manifest = manifest;
         r = app_choose_mode(app);
         record_app(app);
-        if (r >= 0)
-                r = follow_manifest(app, manifest);
+        return r < 0 ? r : follow_manifest(app, manifest);
+}
+
+static int put_installed(App *app, Manifest *manifest) {
+        if (!app->is_transient)
+                return put_in_force(app, manifest);
+
+        manifest_free(app->installed);
+        app->installed = manifest;
+        return 0;
+}
+
+int app_take_manifest(App *app, Manifest *manifest) {
+        int r = put_installed(app, manifest);
+
         app->is_missing = false;
         app->is_masked = false;
         manifest_error_done(&app->error);
-        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+        tell_changed(app);
         return r;
+}
+
+static void mark_all_gone(const App *app) {
+        for (size_t i = 0; i < app->n_sidecars; i++)
+                app->sidecars[i]->spec_is_gone = true;
 }
 
 void app_lose_manifest(App *app, bool is_masked) {
         app->is_missing = !is_masked;
         app->is_masked = is_masked;
-        if (is_masked)
-                app->manifest = manifest_free(app->manifest);
         manifest_error_done(&app->error);
+        if (app->is_transient)
+                app->installed = manifest_free(app->installed);
+        else {
+                if (is_masked)
+                        app->manifest = manifest_free(app->manifest);
+                mark_all_gone(app);
+        }
+        tell_changed(app);
+}
+
+static bool is_wanted_up(const Sidecar *sidecar) {
+        return sidecar->life.goal == GOAL_UP || !sidecar_is_gone(sidecar);
+}
+
+static bool has_text_in_force(const App *app, const Manifest *manifest) {
+        const ManifestSource *former = app->manifest ? app->manifest->source : NULL;
+
+        return former && former->n_bytes == manifest->source->n_bytes &&
+               memcmp(former->text, manifest->source->text, former->n_bytes) == 0;
+}
+
+bool app_can_be_covered(const App *app, const Manifest *manifest) {
+        if (has_text_in_force(app, manifest))
+                return true;
+
         for (size_t i = 0; i < app->n_sidecars; i++)
-                app->sidecars[i]->spec_is_gone = true;
-        app->supervisor->observer->on_app_changed(app, app->supervisor->observer_userdata);
+                if (is_wanted_up(app->sidecars[i]))
+                        return false;
+
+        return true;
+}
+
+int app_cover(App *app, Manifest *manifest) {
+        int r;
+
+        /* Another window of the same app. */
+        if (app->is_transient && has_text_in_force(app, manifest) &&
+            streq(app->manifest->source->path, manifest->source->path)) {
+                manifest_free(manifest);
+                return 0;
+        }
+
+        /* Of a file that has gone nothing is to come back. */
+        if (!app->is_transient && !app->is_missing)
+                app->installed = TAKE_PTR(app->manifest);
+        app->is_transient = true;
+        r = put_in_force(app, manifest);
+        tell_changed(app);
+        return r;
+}
+
+void app_uncover(App *app) {
+        int r;
+
+        if (!app->is_transient)
+                return;
+
+        app->is_transient = false;
+        if (app->installed) {
+                r = put_in_force(app, TAKE_PTR(app->installed));
+                if (r < 0)
+                        (void) log_error_errno(r, "%s: not all of what is installed is in force",
+                                               app->id);
+        } else {
+                app->manifest = manifest_free(app->manifest);
+                app->is_missing = !app->is_masked && !app->error.message;
+                mark_all_gone(app);
+                record_app(app);
+        }
+        supervisor_collect_soon(app->supervisor);
+        tell_changed(app);
 }
 
 static bool is_collectable(const Sidecar *sidecar) {
@@ -189,6 +279,8 @@ void app_collect(App *app) {
 char *app_explain_problem(const App *app) {
         char *text = NULL;
 
+        if (app->is_missing)
+                return strdup("its manifest has gone");
         if (!app->error.message)
                 return strdup("its manifest is masked by a link to /dev/null: remove the link");
 
@@ -196,16 +288,14 @@ char *app_explain_problem(const App *app) {
 }
 
 const char *app_load_state(const App *app) {
+        if (app->is_transient)
+                return "loaded";
         if (app->is_missing)
                 return "not-found";
         if (app->is_masked)
                 return "masked";
 
         return app->error.message ? "bad-manifest" : "loaded";
-}
-
-static bool is_wanted_up(const Sidecar *sidecar) {
-        return sidecar->life.goal == GOAL_UP || !sidecar_is_gone(sidecar);
 }
 
 Status app_status(const App *app) {

@@ -15,7 +15,9 @@ struct App {
         Supervisor *supervisor;
         void *userdata; /* of the observer */
         char *id;
-        Manifest *manifest;  /* the last good one; NULL: there was none yet */
+        Manifest *manifest;  /* in force, the last good one; NULL: there was none yet */
+        Manifest *installed; /* what is the last good one while a hold's is in force; or NULL */
+        bool is_transient;   /* a hold has brought the one in force */
         ManifestError error; /* why the file is not in force; error.message NULL: it is */
         bool is_missing;     /* the file has gone */
         bool is_masked;      /* a link to /dev/null is in its place (contract F1) */
@@ -48,6 +50,15 @@ Sidecar *app_find(const App *app, const char *name);
  * has go as soon as they are down. Takes the manifest over, also on failure.
  */
 int app_take_manifest(App *app, Manifest *manifest);
+
+/*
+ * Puts the manifest of a hold in force, over what is installed, for as long as somebody holds.
+ * Where something is up only the one in force already will do, from another folder perhaps.
+ * app_cover() takes it over, also on failure; app_uncover() puts in force what is installed.
+ */
+bool app_can_be_covered(const App *app, const Manifest *manifest);
+int app_cover(App *app, Manifest *manifest);
+void app_uncover(App *app);
 
 /* For an adoption (core/adoption.c): a sidecar as an earlier brain left it, or a new one. */
 int app_adopt_sidecar(App *app,

@@ -3,8 +3,8 @@
 /*
  * Environment
  *
- * Later entries win: the session's, then defaults, then the manifest's, then the identity, which
- * nobody may change.
+ * Later entries win: the session's, then what a hold brought along with a manifest, then defaults,
+ * the manifest's, what holds pass on by its "passEnv", and the identity, which nobody may change.
  */
 
 #include <inttypes.h>
@@ -14,37 +14,38 @@
 #include <systemd/sd-id128.h>
 
 #include "core/environment.h"
+#include "core/session.h"
 #include "util/strv.h"
 
-/* What a service manager or a bus told this daemon about itself: systemd.exec(5). */
-static const char *const not_inherited[] = {
-        "NOTIFY_SOCKET",
-        "LISTEN_FDS",
-        "LISTEN_PID",
-        "LISTEN_FDNAMES",
-        "WATCHDOG_USEC",
-        "WATCHDOG_PID",
-        "INVOCATION_ID",
-        "JOURNAL_STREAM",
-        "MANAGERPID",
-        "MAINPID",
-        "SYSTEMD_EXEC_PID",
-        "DBUS_STARTER_ADDRESS",
-        "DBUS_STARTER_BUS_TYPE",
-};
+static bool is_declared(const SidecarSpec *spec, const char *entry) {
+        _cleanup_free_ char *name = strndup(entry, strcspn(entry, "="));
 
-static int inherit(char ***env) {
-        int r;
+        return name && sidecar_spec_find_passed(spec, name);
+}
 
-        STRV_FOREACH (entry, environ) {
-                r = strv_extend(env, *entry);
+/*
+ * Of what the holds pass on: what "passEnv" declares is over the manifest's own, the rest, which
+ * only a hold with a manifest has, stands in for the session's and is below it.
+ */
+static int add_passed(char ***env, const Sidecar *s, bool declared) {
+        STRV_FOREACH (entry, s->passed) {
+                _cleanup_free_ char *name = strndup(*entry, strcspn(*entry, "="));
+                int r;
+
+                if (!name)
+                        return -ENOMEM;
+                if (is_declared(s->running, *entry) != declared)
+                        continue;
+                r = strv_env_set(env, name, *entry + strlen(name) + 1);
                 if (r < 0)
                         return r;
         }
-        for (size_t i = 0; i < ELEMENTSOF(not_inherited); i++)
-                (void) strv_env_set(env, not_inherited[i], NULL);
 
-        /* Else Python keeps its last words in a buffer that dies with it. */
+        return 0;
+}
+
+/* Else Python keeps its last words in a buffer that dies with it. */
+static int unbuffer_python(char ***env) {
         return strv_env_get(*env, "PYTHONUNBUFFERED") ? 0
                                                       : strv_env_set(env, "PYTHONUNBUFFERED", "1");
 }
@@ -112,9 +113,15 @@ int environment_make(char ***ret, const Sidecar *s, const TemplateValues *values
         _cleanup_(strv_freep) char **env = NULL;
         int r;
 
-        r = inherit(&env);
+        r = session_copy_environment(s->supervisor, &env);
+        if (r >= 0)
+                r = add_passed(&env, s, false);
+        if (r >= 0)
+                r = unbuffer_python(&env);
         if (r >= 0)
                 r = add_manifest(&env, s->running, values);
+        if (r >= 0)
+                r = add_passed(&env, s, true);
         if (r >= 0)
                 r = add_identity(&env, s);
         if (r >= 0)

@@ -4,8 +4,8 @@
 /*
  * Environment
  *
- * What a sidecar finds in its environment (contract S5): the session's, less what was meant for
- * this daemon, plus the manifest's and a few of ours.
+ * What a sidecar finds in its environment (contract S5): the session's (core/session.h), plus the
+ * manifest's, what holds pass on, and a few of ours.
  */
 
 #include "core/sidecar.h"

@@ -29,6 +29,7 @@ static const char *const types[] = {
         [EVENT_BRAIN_RESTARTED] = "brain-restarted",
         [EVENT_DENIED] = "denied",
         [EVENT_NOTICE] = "notice",
+        [EVENT_LOG_DROPPED] = "log-dropped",
 };
 
 const char *event_type_to_string(EventType type) {

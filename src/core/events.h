@@ -27,7 +27,8 @@ typedef enum EventType {
         EVENT_ADOPTED,         /* it is up, and was so in the life of another brain */
         EVENT_BRAIN_RESTARTED, /* text: how many were adopted */
         EVENT_DENIED,
-        EVENT_NOTICE,
+        EVENT_NOTICE,      /* text: what somebody should look after */
+        EVENT_LOG_DROPPED, /* text: how many bytes are missing in its log file */
         _EVENT_TYPE_MAX,
         _EVENT_TYPE_INVALID = -EINVAL,
 } EventType;

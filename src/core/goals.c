@@ -56,8 +56,10 @@ static void want_up(const App *app, char *const *names, bool as_before) {
 
                 if (!sidecar)
                         continue;
-                if (!as_before)
+                if (!as_before) {
                         sidecar->ignores_dependencies = false;
+                        sidecar_forget_arguments(sidecar);
+                }
                 sidecar_want_up(sidecar);
         }
 }
@@ -107,6 +109,7 @@ int app_start_dependencies(App *app, const Sidecar *sidecar) {
                 if (!other || lifecycle_check_dependency(&other->life, dependency->condition) ==
                                       DEPENDENCY_HOLDS)
                         continue;
+                sidecar_forget_arguments(other);
                 r = app_start_dependencies(app, other);
                 if (r >= 0)
                         r = sidecar_start(other, &generation);

@@ -15,6 +15,7 @@
 #include "core/goals.h"
 #include "core/holds.h"
 #include "core/records.h"
+#include "core/session.h"
 #include "core/supervisor.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
@@ -29,6 +30,7 @@ static Hold *hold_free(Hold *hold) {
         sd_event_source_disable_unref(hold->linger);
         safe_close(hold->pidfd);
         strv_free(hold->sidecars);
+        strv_free(hold->env);
         free(hold->owner);
         free(hold->reason);
         free(hold);
@@ -115,6 +117,18 @@ static int subtract(char *const *from, char *const *names, char ***ret) {
         return 0;
 }
 
+/* What no hold wants any more, and the session does not keep either (contract H5). */
+static int list_dropped(const App *app, char *const *before, char *const *after, char ***ret) {
+        _cleanup_(strv_freep) char **kept = NULL, **dropped = NULL;
+        int r;
+
+        r = subtract(before, after, &dropped);
+        if (r >= 0 && dropped && session_keeps(app))
+                r = app_select(app, NULL, &kept);
+
+        return r < 0 ? r : subtract(dropped, kept, ret);
+}
+
 /* From what was held before to what is held now. */
 static int follow_holds(App *app, char *const *before) {
         _cleanup_(strv_freep) char **after = NULL, **added = NULL, **dropped = NULL;
@@ -124,7 +138,7 @@ static int follow_holds(App *app, char *const *before) {
         if (r >= 0)
                 r = subtract(after, before, &added);
         if (r >= 0)
-                r = subtract(before, after, &dropped);
+                r = list_dropped(app, before, after, &dropped);
 
         return r < 0 ? r : app_change(app, added, dropped, REASON_OWNER_GONE);
 }
@@ -169,10 +183,13 @@ static void end_hold(Hold *hold) {
         hold_free(hold);
 
         /* Once nobody has the app in use all of it goes, what was started by hand too. */
-        if (!app_is_held(app))
+        if (!app_is_held(app) && !session_keeps(app))
                 app_stop_all(app, REASON_OWNER_GONE, false);
         else if (r >= 0)
                 r = follow_holds(app, before);
+        CRASHPOINT("hold-followed");
+        if (!app_is_held(app))
+                app_uncover(app);
         records_commit(records);
 
         /* Not before that is written: a successor would find a hold, and nobody who has it. */
@@ -235,7 +252,13 @@ static int find_place(const Supervisor *supervisor, uint32_t *ret) {
         return -EUSERS;
 }
 
-/* The caller sets place. */
+static uint64_t next_order(const Supervisor *supervisor) {
+        size_t n = supervisor->n_holds;
+
+        return n > 0 ? supervisor->holds[n - 1]->order + 1 : 1;
+}
+
+/* The caller sets place and order. */
 static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
         _cleanup_(hold_freep) Hold *hold = NULL;
         int r;
@@ -253,11 +276,14 @@ static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
         hold->since_usec = clock_realtime_usec();
         hold->has_set = spec->has_set;
         hold->linger_usec = spec->linger_usec;
+        hold->brings_manifest = spec->manifest;
         r = free_and_strdup(&hold->owner, spec->owner);
         if (r >= 0)
                 r = free_and_strdup(&hold->reason, spec->reason);
         if (r >= 0)
                 r = add_names(&hold->sidecars, spec->sidecars);
+        if (r >= 0)
+                r = strv_copy(&hold->env, spec->env);
         if (r >= 0 && hold->pidfd >= 0)
                 r = sd_event_add_io(hold->supervisor->event, &hold->death, hold->pidfd, EPOLLIN,
                                     on_death, hold);
@@ -265,17 +291,6 @@ static int new_hold(Hold **ret, App *app, const HoldSpec *spec) {
                 return r;
 
         *ret = TAKE_PTR(hold);
-        return 0;
-}
-
-static int check_set(const App *app, const HoldSpec *spec) {
-        if (!app->manifest)
-                return -ENOENT;
-
-        STRV_FOREACH (name, spec->sidecars)
-                if (!app_find(app, *name))
-                        return -ENOENT;
-
         return 0;
 }
 
@@ -299,8 +314,7 @@ static int reserve_hold(Supervisor *supervisor) {
         return 0;
 }
 
-/* Of the same connection; or of the same process, which knew us by another bus. */
-static Hold *find_former(const App *app, const HoldSpec *spec) {
+Hold *hold_find_former(const App *app, const HoldSpec *spec) {
         const Supervisor *supervisor = app->supervisor;
         Hold *former = find_hold(app, spec->owner);
 
@@ -322,20 +336,23 @@ static void replace_hold(Hold *former, Hold *hold) {
         hold_free(former);
 }
 
+/* The manifest comes first: what the hold wants is in there. */
+static int put_in_force(App *app, const HoldSpec *spec, Hold *hold) {
+        int r = spec->manifest ? app_cover(app, TAKE_PTR(*spec->manifest)) : 0;
+
+        if (!spec->has_linger)
+                hold->linger_usec = app->manifest->linger_usec;
+        return r;
+}
+
 int hold_app(App *app, const HoldSpec *spec) {
         _cleanup_(hold_freep) Hold *hold = NULL;
         _cleanup_(strv_freep) char **before = NULL;
         Supervisor *supervisor = app->supervisor;
-        Hold *former = find_former(app, spec);
+        Hold *former = hold_find_former(app, spec);
         int r;
 
-        r = supervisor_check_starts(supervisor);
-        if (r >= 0 && !former && supervisor->n_holds >= HOLDS_MAX)
-                r = -EUSERS;
-        if (r >= 0)
-                r = check_set(app, spec);
-        if (r >= 0)
-                r = list_held(app, &before);
+        r = list_held(app, &before);
         if (r >= 0)
                 r = new_hold(&hold, app, spec);
         if (r >= 0)
@@ -344,6 +361,7 @@ int hold_app(App *app, const HoldSpec *spec) {
                 return r;
 
         records_begin(supervisor->records);
+        hold->order = next_order(supervisor);
         if (former)
                 replace_hold(former, hold);
         else
@@ -354,6 +372,9 @@ int hold_app(App *app, const HoldSpec *spec) {
                 (void) log_warning_errno(r, "%s: its hold would not survive this daemon", app->id);
 
         CRASHPOINT("hold-kept");
+        r = put_in_force(app, spec, hold);
+        if (r < 0)
+                (void) log_error_errno(r, "%s: not all of its manifest is in force", app->id);
         supervisor->holds[supervisor->n_holds++] = hold;
         record_hold(hold);
         note(TAKE_PTR(hold), EVENT_HELD);
@@ -364,6 +385,12 @@ int hold_app(App *app, const HoldSpec *spec) {
         return r;
 }
 
+static int compare_orders(const void *a, const void *b) {
+        uint64_t first = (*(Hold *const *) a)->order, second = (*(Hold *const *) b)->order;
+
+        return first < second ? -1 : first > second;
+}
+
 int hold_adopt(App *app, const HoldRecord *record, int pidfd) {
         const HoldSpec spec = {
                 .owner = record->owner,
@@ -372,6 +399,7 @@ int hold_adopt(App *app, const HoldRecord *record, int pidfd) {
                 .pidfd = pidfd,
                 .has_set = record->has_set,
                 .sidecars = record->sidecars,
+                .env = record->env,
                 .linger_usec = record->linger_usec,
         };
         Hold *hold;
@@ -386,7 +414,10 @@ int hold_adopt(App *app, const HoldRecord *record, int pidfd) {
         hold->place = record->place;
         hold->since_usec = record->since_usec;
         hold->linger_until = record->linger_until;
+        hold->brings_manifest = record->brings_manifest;
+        hold->order = record->order;
         app->supervisor->holds[app->supervisor->n_holds++] = hold;
+        qsort(app->supervisor->holds, app->supervisor->n_holds, sizeof(Hold *), compare_orders);
         /* Whose end nobody would notice is no owner any more. */
         if (hold->linger_until != 0 || (pidfd < 0 && *hold->owner == '\0'))
                 expire(hold);

@@ -18,6 +18,8 @@
 #include "core/app.h"
 
 #define HOLDS_MAX 256
+#define APPS_MAX 128
+#define SIDECARS_MAX 1024
 
 typedef struct Hold {
         Supervisor *supervisor;
@@ -30,6 +32,9 @@ typedef struct Hold {
         uint64_t since_usec; /* CLOCK_REALTIME */
         bool has_set;        /* it names what it wants; else what the mode starts */
         char **sidecars;
+        char **env;           /* NAME=VALUE, for the sidecars that may have them */
+        bool brings_manifest; /* ... and for all of them what no "passEnv" names */
+        uint64_t order;       /* the newest has the highest */
         uint64_t linger_usec;
         uint64_t linger_until;   /* CLOCK_MONOTONIC; 0: the owner is there */
         sd_event_source *death;  /* of the process */
@@ -44,15 +49,36 @@ typedef struct HoldSpec {
         int pidfd;
         bool has_set;
         char *const *sidecars;
+        char *const *env;
+        bool has_linger;
         uint64_t linger_usec;
+        Manifest **manifest; /* that comes with it, which hold_app() takes over; or NULL */
 } HoldSpec;
 
 /*
- * Holds, or replaces the hold of that owner: what is wanted more is started, what is wanted less
- * is stopped, and nothing else is touched. -ENOENT: a sidecar of the set does not exist, or there
- * is no manifest in force; -EUSERS: there are HOLDS_MAX already; -ESHUTDOWN: the daemon is ending.
+ * Whether it can be held so, app: NULL where there is none yet. -ENOENT: a sidecar of the set does
+ * not exist, or there is no manifest in force; -EUSERS: there are HOLDS_MAX already; -ESHUTDOWN:
+ * the daemon is ending; -EPERM: it is in safe mode; -EEXIST: it brings another manifest, and
+ * something of the app is up; -ENOSPC: with that one there were more than APPS_MAX apps, or
+ * SIDECARS_MAX sidecars. -EINVAL: a value that its manifest does not allow; *ret_entry is its
+ * entry of env, and *ret_pattern what it has to match, NULL where nobody asks for it; both are
+ * borrowed.
+ */
+int hold_check(const Supervisor *supervisor,
+               const App *app,
+               const HoldSpec *spec,
+               const char **ret_entry,
+               const char **ret_pattern);
+
+/*
+ * Holds, after hold_check(), or replaces the hold of that owner: what is wanted more is started,
+ * what is wanted less is stopped, and nothing else is touched.
  */
 int hold_app(App *app, const HoldSpec *spec);
+
+/* The one that it would replace: of that connection, or of a process that knew us by another bus.
+ */
+Hold *hold_find_former(const App *app, const HoldSpec *spec);
 
 /* Ends the owner's hold at once; without one it does nothing. */
 void release_app(App *app, const char *owner);

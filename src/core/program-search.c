@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/program-search.h"
+#include "core/session.h"
 #include "io/program-file.h"
 #include "model/program.h"
 #include "util/strv.h"
@@ -46,16 +47,21 @@ static char *say_tried(const char *what, const char *name, char *const *tried) {
         return text;
 }
 
-int program_search(char **ret,
-                   const SidecarSpec *spec,
-                   const char *what,
-                   const char *name,
-                   ProgramFault *ret_fault) {
+static int list_candidates(char ***ret, const Sidecar *s, const char *name) {
+        _cleanup_(strv_freep) char **session = NULL;
+        int r;
+
+        r = session_copy_environment(s->supervisor, &session);
+        return r < 0 ? r : program_candidates(ret, s->running, name, strv_env_get(session, "PATH"));
+}
+
+int program_search(
+        char **ret, const Sidecar *s, const char *what, const char *name, ProgramFault *ret_fault) {
         _cleanup_(strv_freep) char **candidates = NULL;
         _cleanup_free_ char *advice = NULL;
         int error = 0, r;
 
-        r = program_candidates(&candidates, spec, name, getenv("PATH"));
+        r = list_candidates(&candidates, s, name);
         if (r < 0)
                 return r;
 

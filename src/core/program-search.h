@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "model/manifest.h"
+#include "core/sidecar.h"
 
 typedef struct ProgramFault {
         bool is_missing; /* from every place */
@@ -22,11 +22,11 @@ typedef struct ProgramFault {
 void program_fault_done(ProgramFault *fault);
 
 /*
- * The first that can be executed. what: "program", as *ret_fault is to call it. -ECANCELED: none
- * can, and *ret_fault, the caller's, says why.
+ * The first that can be executed, as what runs of the sidecar says. what: "program", as *ret_fault
+ * is to call it. -ECANCELED: none can, and *ret_fault, the caller's, says why.
  */
 int program_search(char **ret,
-                   const SidecarSpec *spec,
+                   const Sidecar *sidecar,
                    const char *what,
                    const char *name,
                    ProgramFault *ret_fault);

@@ -16,6 +16,8 @@ const RecordField supervisor_fields[] = {
         RECORD_FIELD(2, SupervisorRecord, bus_lost_at, FIELD_U64),
         RECORD_FIELD(3, SupervisorRecord, bus_id, FIELD_STRING),
         RECORD_FIELD(4, SupervisorRecord, log_base, FIELD_U64),
+        RECORD_FIELD(20, SupervisorRecord, session_has_begun, FIELD_BOOL),
+        RECORD_FIELD(21, SupervisorRecord, environment, FIELD_STRV),
         RECORD_END,
 };
 
@@ -38,6 +40,7 @@ const RecordField app_fields[] = {
         RECORD_FIELD(9, AppRecord, former_up, FIELD_STRV),
         RECORD_FIELD(10, AppRecord, former_server_url, FIELD_STRING),
         RECORD_FIELD(11, AppRecord, mode_reason, FIELD_STRING),
+        RECORD_FIELD(20, AppRecord, is_transient, FIELD_BOOL),
         RECORD_END,
 };
 
@@ -85,6 +88,8 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(19, SidecarRecord, retry_at_usec, FIELD_U64),
         RECORD_FIELD(20, SidecarRecord, main_pid, FIELD_INT),
         RECORD_FIELD(30, SidecarRecord, token, FIELD_STRING),
+        RECORD_FIELD(35, SidecarRecord, passed, FIELD_STRV),
+        RECORD_FIELD(36, SidecarRecord, arguments, FIELD_STRV),
         RECORD_FIELD(31, SidecarRecord, status_text, FIELD_STRING),
         RECORD_FIELD(32, SidecarRecord, probe_error, FIELD_STRING),
         RECORD_FIELD(40, SidecarRecord, program, FIELD_STRING),
@@ -107,6 +112,9 @@ const RecordField hold_fields[] = {
         RECORD_FIELD(8, HoldRecord, sidecars, FIELD_STRV),
         RECORD_FIELD(9, HoldRecord, linger_usec, FIELD_U64),
         RECORD_FIELD(10, HoldRecord, linger_until, FIELD_U64),
+        RECORD_FIELD(20, HoldRecord, env, FIELD_STRV),
+        RECORD_FIELD(21, HoldRecord, brings_manifest, FIELD_BOOL),
+        RECORD_FIELD(22, HoldRecord, order, FIELD_U64),
         RECORD_END,
 };
 

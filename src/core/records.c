@@ -218,6 +218,8 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .liveness_path = s->alive_paths[1],
                 .main_pid = s->main_pid,
                 .token = s->token,
+                .passed = s->passed,
+                .arguments = s->arguments,
                 .status_text = s->status_text,
                 .probe_error = s->probe_error,
                 .stop_is_asked = s->stop_is_asked,
@@ -284,6 +286,7 @@ void record_app(const App *app) {
                 .former_up = app->former_up,
                 .former_server_url = app->former_server_url,
                 .mode_reason = app->mode_reason,
+                .is_transient = app->is_transient,
         };
 
         records_begin(records);
@@ -311,6 +314,9 @@ void record_hold(const Hold *hold) {
                 .sidecars = hold->sidecars,
                 .linger_usec = hold->linger_usec,
                 .linger_until = hold->linger_until,
+                .env = hold->env,
+                .brings_manifest = hold->brings_manifest,
+                .order = hold->order,
         };
 
         add(hold->supervisor->records, RECORD_HOLD, hold_fields, &record, NULL);
@@ -332,6 +338,8 @@ void record_supervisor(const Supervisor *supervisor) {
                 .bus_lost_at = supervisor->bus_lost_at,
                 .bus_id = supervisor->bus_id,
                 .log_base = supervisor->log_base,
+                .session_has_begun = supervisor->session_has_begun,
+                .environment = supervisor->environment,
         };
 
         add(supervisor->records, RECORD_SUPERVISOR, supervisor_fields, &record, NULL);

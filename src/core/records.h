@@ -42,6 +42,8 @@ typedef struct SupervisorRecord {
         uint64_t bus_lost_at;    /* 0: it is there */
         uint64_t log_base;
         char *bus_id; /* of the bus that the names of the holds are of; NULL: none yet */
+        bool session_has_begun;
+        char **environment; /* of the session; NULL: not known */
 } SupervisorRecord;
 
 typedef struct ManifestRecord {
@@ -62,6 +64,7 @@ typedef struct AppRecord {
         char **former_up;
         char *former_server_url;
         char *mode_reason;
+        bool is_transient;
 } AppRecord;
 
 typedef struct SidecarRecord {
@@ -81,6 +84,8 @@ typedef struct SidecarRecord {
         char *liveness_path;
         pid_t main_pid;
         char *token;
+        char **passed;
+        char **arguments;
         char *status_text;
         char *probe_error;
         bool stop_is_asked;
@@ -105,6 +110,9 @@ typedef struct HoldRecord {
         char **sidecars;
         uint64_t linger_usec;
         uint64_t linger_until; /* 0: its owner is there */
+        char **env;
+        bool brings_manifest;
+        uint64_t order;
 } HoldRecord;
 
 extern const RecordField supervisor_fields[];

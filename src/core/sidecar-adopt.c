@@ -72,6 +72,10 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         if (r >= 0)
                 r = free_and_strdup(&s->token, record->token);
         if (r >= 0)
+                r = strv_copy(&s->passed, record->passed);
+        if (r >= 0)
+                r = strv_copy(&s->arguments, record->arguments);
+        if (r >= 0)
                 r = free_and_strdup(&s->status_text, record->status_text);
         if (r >= 0)
                 r = free_and_strdup(&s->program, record->program);

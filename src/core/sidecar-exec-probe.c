@@ -56,7 +56,7 @@ int probe_program_make(ProbeProgram *program,
 
         r = sidecar_expand_all(&program->argv, spec->command, values);
         if (r >= 0)
-                r = program_search(&program->path, s->running, "probe program", program->argv[0],
+                r = program_search(&program->path, s, "probe program", program->argv[0],
                                    &program->fault);
         if (r < 0)
                 return r;

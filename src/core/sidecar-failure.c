@@ -20,14 +20,11 @@
 #include "io/program-file.h"
 #include "model/last-words.h"
 #include "model/port-in-words.h"
+#include "model/program.h"
 #include "model/template.h"
 #include "util/duration.h"
 #include "util/strv.h"
 #include "util/utf8.h"
-
-/* By which a shell, and env(1), say that they could not execute what they were told to. */
-#define EXIT_NOT_EXECUTABLE 126
-#define EXIT_NOT_FOUND 127
 
 #define LAST_WORDS_ARE "its last words: "
 #define LAST_LINE_IS "the last that it wrote: "
@@ -113,17 +110,44 @@ static char *find_last_words(const Sidecar *s) {
         return last_words(lines, last_words_collect(lines, s->ring, s->life.generation), secrets);
 }
 
-/* NULL: nobody has it any more, or the words are of something else. */
-static char *find_port_holder(Sidecar *s, const char *words) {
+/* Whom to end, which is evidence; or that nobody else has it, which is only told. */
+static char *tell_holder(Sidecar *s, uint16_t port, bool may_be_its_own) {
+        PortHolder holder = { 0 };
+        _cleanup_free_ char *program = NULL;
         char *text = NULL;
+
+        if (port == 0)
+                return NULL;
+        if (sidecar_find_port_owner(s, port, &holder) == PORT_OWNER_STRANGER)
+                return evidence_note_holder(&s->evidence, port, &holder);
+        if (!may_be_its_own || port_find_listener(port, &holder) <= 0 || holder.pid == 0)
+                return NULL;
+
+        program = utf8_make_valid(holder.program, strlen(holder.program));
+        if (!program || asprintf(&text, "port %u is held by %s, pid %d, one of its own processes",
+                                 port, program, (int) holder.pid) < 0)
+                return NULL;
+
+        return text;
+}
+
+/*
+ * The port that the words name is the one that they are about; its own ports come next, since not
+ * all words name one, and some are misread. Of one that was not named nothing is told but that a
+ * stranger has it. NULL: nobody has it any more, or the words are of something else.
+ */
+static char *find_port_holder(Sidecar *s, const char *words) {
+        uint16_t named = words_find_port(words);
+        char *text;
 
         if (!words_say_port_in_use(words))
                 return NULL;
 
+        text = tell_holder(s, named, true);
         for (size_t i = 0; !text && i < s->n_ports; i++)
-                text = evidence_take_holder(&s->evidence, s->ports[i]);
+                text = tell_holder(s, s->ports[i], named == 0);
 
-        return text ? text : evidence_take_holder(&s->evidence, words_find_port(words));
+        return text;
 }
 
 /* What its program lacks, where exec or a shell says that it could not be executed. */
@@ -138,6 +162,7 @@ static char *find_fault_of_program(const Sidecar *s) {
                 .state_dir = state_dir,
                 .token = s->token,
                 .token_file = token_path,
+                .passed = s->passed,
         };
 
         if (!s->program || !runtime_dir || !state_dir || !token_path ||
@@ -193,17 +218,35 @@ static char *explain_end(Sidecar *s, const Cause *cause) {
         return tell(cause->exit_code >= 0 ? "" : LAST_WORDS_ARE, words, holder, fault);
 }
 
+/* What the last probe got; or, where nobody asks, what it was to say of itself. */
+static const char *find_silence(const Sidecar *s, ReasonCode code) {
+        if (s->probe_error || code != REASON_START_TIMEOUT)
+                return s->probe_error;
+
+        switch (s->running->readiness.kind) {
+
+        case PROBE_NOTIFY:
+                return "it never said READY=1";
+
+        case PROBE_LOG:
+                return "it never wrote the line that \"readiness\" waits for";
+
+        default:
+                return NULL;
+        }
+}
+
 /* It is there and does not answer: the probe knows more of that than its output. */
-static char *explain_silence(Sidecar *s) {
-        const char *words = s->evidence.last_words;
+static char *explain_silence(Sidecar *s, ReasonCode code) {
+        const char *words = s->evidence.last_words, *silence = find_silence(s, code);
         _cleanup_free_ char *holder = words ? find_port_holder(s, words) : NULL, *said = NULL;
         char *text = NULL;
 
         said = tell(LAST_LINE_IS, words, holder, NULL);
-        if (!s->probe_error || !said)
-                return s->probe_error ? strdup(s->probe_error) : TAKE_PTR(said);
+        if (!silence || !said)
+                return silence ? strdup(silence) : TAKE_PTR(said);
 
-        return asprintf(&text, "%s; %s", s->probe_error, said) < 0 ? NULL : text;
+        return asprintf(&text, "%s; %s", silence, said) < 0 ? NULL : text;
 }
 
 /* Somebody writes it just now; what is merely short says so in the words of strerror(3). */
@@ -232,7 +275,7 @@ static char *explain(Sidecar *s, ReasonCode code) {
         case REASON_START_TIMEOUT:
         case REASON_UNHEALTHY:
         case REASON_WATCHDOG:
-                return explain_silence(s);
+                return explain_silence(s, code);
 
         case REASON_EXEC_FAILED:
                 return find_fault_of_program(s);
@@ -259,7 +302,10 @@ void sidecar_investigate(Sidecar *s) {
                 output_drain(s->output);
         if (!s->evidence.last_words)
                 s->evidence.last_words = find_last_words(s);
-        if (!s->evidence.detail)
-                s->evidence.detail =
+        if (!s->evidence.detail) {
+                _cleanup_free_ char *detail =
                         explain(s, cause->code == REASON_CRASH_LOOP ? cause->last : cause->code);
+
+                s->evidence.detail = sidecar_blank(s, detail);
+        }
 }

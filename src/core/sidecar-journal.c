@@ -71,12 +71,12 @@ static size_t blank_line(Sidecar *s,
                 memcpy(ret, line->bytes, n_bytes);
                 r = secrets_blank(s->secrets, ret, &n_bytes, false);
         }
-        if (r >= 0 && line->is_split)
+        if (r >= 0 && line->ending == LOG_ENDING_SPLIT)
                 r = blank_piece(s->secrets, ret, &n_bytes, is_inside);
         if (r >= 0)
                 return n_bytes;
 
-        *is_inside = line->is_split;
+        *is_inside = line->ending == LOG_ENDING_SPLIT;
         memcpy(ret, BLANK, strlen(BLANK));
         return strlen(BLANK);
 }

@@ -7,7 +7,9 @@
  * to whoever reads them, and to the pattern that says that it is ready.
  */
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/message-ids.h"
 #include "core/sidecar-parts.h"
@@ -39,21 +41,50 @@ static void on_room(void *userdata) {
         output_resume(s->output);
 }
 
+/* text is taken over; NULL: there was no memory for it, and it is told without. */
+static void tell(const Sidecar *s, EventType type, char *text) {
+        _cleanup_free_ char *words = text;
+
+        (void) supervisor_add_event(s->supervisor, &(Event){ .type = type,
+                                                             .app = s->app->id,
+                                                             .sidecar = s->spec->name,
+                                                             .text = words });
+}
+
+/* One notice, however often it is tried (contract G3). */
 static void on_file_state(int error, void *userdata) {
         Sidecar *s = userdata;
         LogSubject subject = sidecar_subject(s, error != 0 ? MESSAGE_LOG_FILE : NULL);
+        char *text;
 
-        if (error != 0)
-                log_about(&subject, LOG_WARNING, error,
-                          "[%s] its log file %s cannot be written; lines are kept in memory only "
-                          "until it can",
-                          sidecar_name(s), s->log_path);
-        else
+        if (error == 0) {
                 log_about(&subject, LOG_NOTICE, 0, "[%s] its log file is written again",
                           sidecar_name(s));
+                return;
+        }
+
+        if (asprintf(&text,
+                     "its log file %s cannot be written; lines are kept in memory only "
+                     "until it can: %s",
+                     s->log_path, strerror(error)) < 0)
+                text = NULL;
+        log_about(&subject, LOG_WARNING, 0, "[%s] %s", sidecar_name(s),
+                  text ? text : strerror(error));
+        tell(s, EVENT_NOTICE, text);
+}
+
+static void on_lost(uint64_t n_bytes, void *userdata) {
+        const Sidecar *s = userdata;
+        char *text;
+
+        if (asprintf(&text, "%" PRIu64 " bytes of its output are missing in its log file",
+                     n_bytes) < 0)
+                text = NULL;
+        tell(s, EVENT_LOG_DROPPED, text);
 }
 
 int sidecar_open_logs(Sidecar *s) {
+        const LogFileHandlers handlers = { on_room, on_file_state, on_lost };
         LogFileSpec spec = {
                 .max_size_bytes = s->spec->log_max_size_bytes,
                 .max_files = s->spec->log_max_files,
@@ -67,7 +98,7 @@ int sidecar_open_logs(Sidecar *s) {
 
         r = log_ring_new(&s->ring, s->supervisor->log_base);
         if (r >= 0)
-                r = log_file_new(&s->file, s->supervisor->writer, &spec, on_room, on_file_state, s);
+                r = log_file_new(&s->file, s->supervisor->writer, &spec, &handlers, s);
         if (r >= 0)
                 r = output_new(&s->output, s->supervisor->event, s->ring, s->file, on_lines,
                                on_memory, s);

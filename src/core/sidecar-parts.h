@@ -82,6 +82,8 @@ uint16_t sidecar_probe_port(const Sidecar *sidecar, const ProbeSpec *spec);
  */
 void sidecar_ask_to_stop(Sidecar *sidecar);
 void sidecar_resume_stop(Sidecar *sidecar);
+/* Its main is known, and has the signal that waited for that. */
+void sidecar_note_forked(Sidecar *sidecar);
 /* It has ended, or is ended by other means: an answer is of no use any more. */
 void sidecar_forget_stop(Sidecar *sidecar);
 
@@ -105,6 +107,11 @@ void sidecar_close_stdin(Sidecar *sidecar);
  * the current or last generation. None is an empty vector or NULL.
  */
 int sidecar_list_secrets(const Sidecar *sidecar, char ***ret);
+/* A copy of text without them; NULL: it cannot be told, or there is none. */
+char *sidecar_blank(const Sidecar *sidecar, const char *text);
+
+/* What the holds pass on to the generation that begins (core/sidecar-passed.c). */
+int sidecar_take_passed(Sidecar *sidecar);
 
 /* Each filled in; *ret is empty where there are none. */
 int sidecar_expand_all(char ***ret, char *const *templates, const TemplateValues *values);

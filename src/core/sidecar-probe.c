@@ -22,6 +22,9 @@
 
 #define NOBODY_LISTENS "nobody listens there any more"
 
+/* From here on a timer is late because we were not run, not because there was much to do. */
+#define LATE_USEC (100 * USEC_PER_MSEC)
+
 /* The texts of a target, while the probe is being started. */
 typedef struct Texts {
         char *runtime_dir;
@@ -86,6 +89,7 @@ static void note_answer(Sidecar *s, int path_index) {
         char **alive_path = &s->alive_paths[s->probes_liveness];
 
         s->owner_is_known[s->probes_liveness] = true;
+        s->probe_was_late = false;
         if (path_index >= 0 && !*alive_path)
                 (void) free_and_strdup(alive_path,
                                        probe_spec(s, s->probes_liveness)->paths[path_index]);
@@ -131,6 +135,25 @@ static void judge(Sidecar *s, const ProbeResult *result) {
                 note_answer(s, result->path_index);
 }
 
+/*
+ * What was to be answered by then was perhaps not even sent: a connection is made by the kernel
+ * while we do not run, a request is not. Not twice in a row, or a brain that is always late would
+ * never find out.
+ */
+static bool had_no_time(Sidecar *s, const ProbeResult *result) {
+        bool was_late = s->probe_was_late;
+
+        s->probe_was_late = clock_monotonic_usec() > result->until_usec + LATE_USEC;
+        return s->probe_was_late && !was_late;
+}
+
+static void judge_in_time(Sidecar *s, const ProbeResult *result) {
+        if (!result->alive && had_no_time(s, result))
+                lifecycle_on_probe_dropped(&s->life, clock_monotonic_usec());
+        else
+                judge(s, result);
+}
+
 static void on_probe(const ProbeResult *result, void *userdata) {
         Sidecar *s = userdata;
         uint64_t interval = probe_spec(s, s->probes_liveness)->interval_usec;
@@ -139,7 +162,7 @@ static void on_probe(const ProbeResult *result, void *userdata) {
         log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
         CRASHPOINT("probe-answered");
         if (result->alive || !supervisor_check_time(s->supervisor, result->until_usec, interval))
-                judge(s, result);
+                judge_in_time(s, result);
         sidecar_converge(s);
         CRASHPOINT("probe-noted");
 }
@@ -179,6 +202,7 @@ static int fill_in(Texts *texts, const Sidecar *s, const ProbeSpec *spec, char *
                 .ports = s->ports,
                 .token = s->token,
                 .token_file = texts->token_path,
+                .passed = s->passed,
                 .runtime_dir = texts->runtime_dir,
                 .state_dir = texts->state_dir,
         };

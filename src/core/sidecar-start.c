@@ -16,6 +16,7 @@
 #include "core/environment.h"
 #include "core/program-search.h"
 #include "core/records.h"
+#include "core/session.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
@@ -61,7 +62,8 @@ static int refuse(Launch *launch, ReasonCode code, int error, bool permanent, ch
         Evidence *evidence = &launch->sidecar->evidence;
 
         free(evidence->detail);
-        evidence->detail = detail;
+        evidence->detail = sidecar_blank(launch->sidecar, detail);
+        free(detail);
         launch->cause->code = code;
         launch->cause->error = error;
         *launch->permanent = permanent;
@@ -264,14 +266,53 @@ static int prepare_token(Launch *launch) {
         return 0;
 }
 
+static int take_passed(Launch *launch) {
+        int r = sidecar_take_passed(launch->sidecar);
+
+        launch->values.passed = launch->sidecar->passed;
+        return r;
+}
+
+/* What a client adds is no template. */
+static int expand_command(Launch *launch) {
+        Sidecar *s = launch->sidecar;
+        int r;
+
+        r = sidecar_expand_all(&launch->argv, s->running->command, &launch->values);
+        STRV_FOREACH (argument, s->arguments)
+                if (r >= 0)
+                        r = strv_extend(&launch->argv, *argument);
+
+        return r;
+}
+
+/* For clients, who are not to read there what another has passed on. */
+static int note_tried(Sidecar *s, char *const *candidates) {
+        _cleanup_(strv_freep) char **tried = NULL;
+        int r = 0;
+
+        STRV_FOREACH (path, candidates) {
+                char *blanked = sidecar_blank(s, *path);
+
+                if (r >= 0 && blanked)
+                        r = strv_consume(&tried, blanked);
+        }
+        if (r < 0)
+                return r;
+
+        strv_free(s->evidence.tried);
+        s->evidence.tried = TAKE_PTR(tried);
+        return 0;
+}
+
 /* Takes what the fault says over. */
 static int refuse_program(Launch *launch, ProgramFault *fault) {
-        Evidence *evidence = &launch->sidecar->evidence;
+        int r = note_tried(launch->sidecar, fault->tried);
 
-        strv_free(evidence->tried);
-        evidence->tried = TAKE_PTR(fault->tried);
-        return refuse(launch, fault->is_missing ? REASON_BINARY_MISSING : REASON_EXEC_FAILED,
-                      fault->error, true, TAKE_PTR(fault->text));
+        return r < 0 ? r
+                     : refuse(launch,
+                              fault->is_missing ? REASON_BINARY_MISSING : REASON_EXEC_FAILED,
+                              fault->error, true, TAKE_PTR(fault->text));
 }
 
 /* For this start, and for whoever asks later what is wrong with it. */
@@ -280,7 +321,7 @@ static int find_program(Launch *launch) {
         Sidecar *s = launch->sidecar;
         int r;
 
-        r = program_search(&launch->program, s->running, "program", launch->argv[0], &fault);
+        r = program_search(&launch->program, s, "program", launch->argv[0], &fault);
         if (r == -ECANCELED)
                 return refuse_program(launch, &fault);
         return r < 0 ? r : free_and_strdup(&s->program, launch->program);
@@ -296,7 +337,7 @@ static int find_probe_program(Launch *launch, const ProbeSpec *spec) {
                 return 0;
         r = template_expand(&name, spec->command[0], &launch->values, NULL);
         if (r >= 0)
-                r = program_search(&path, launch->sidecar->running, "probe program", name, &fault);
+                r = program_search(&path, launch->sidecar, "probe program", name, &fault);
         return r == -ECANCELED ? refuse_program(launch, &fault) : r;
 }
 
@@ -321,7 +362,9 @@ static int find_working_directory(Launch *launch) {
         if (stat(launch->working_directory, &st) >= 0 && S_ISDIR(st.st_mode))
                 return 0;
 
-        (void) asprintf(&detail, "its working directory %s is not a directory",
+        (void) asprintf(&detail,
+                        "its working directory %s is not a directory: make it, or name another in "
+                        "\"workingDirectory\"",
                         launch->working_directory);
         return refuse(launch, REASON_EXEC_FAILED, ENOTDIR, true, detail);
 }
@@ -400,7 +443,9 @@ int sidecar_launch(Sidecar *s, Cause *ret_cause, bool *ret_permanent) {
         if (r >= 0)
                 r = prepare_token(&launch);
         if (r >= 0)
-                r = sidecar_expand_all(&launch.argv, s->running->command, &launch.values);
+                r = take_passed(&launch);
+        if (r >= 0)
+                r = expand_command(&launch);
         if (r >= 0)
                 r = find_program(&launch);
         if (r >= 0)

@@ -10,7 +10,7 @@
  *
  * That one was sent is written down before it is, and that it was answered after. So where a brain
  * dies between the two its successor asks once more, and the server may be asked twice; but it is
- * never left unasked.
+ * never left unasked. A signal that waits for a guardian is written down likewise.
  */
 
 #include "core/records.h"
@@ -25,18 +25,32 @@ static void signal_main(Sidecar *s) {
 
         if (r < 0 && r != -ESRCH)
                 (void) log_warning_errno(r, "[%s] its stop signal failed", sidecar_name(s));
+
+        s->stop_signal_waits = r > 0;
+        s->stop_is_asked = s->stop_signal_waits;
+}
+
+void sidecar_note_forked(Sidecar *s) {
+        if (!TAKE(s->stop_signal_waits, false))
+                return;
+
+        s->stop_is_asked = false;
+        record_sidecar(s);
 }
 
 static void on_answer(const ProbeResult *result, void *userdata) {
         Sidecar *s = userdata;
+        bool is_alive = result->alive;
 
         CRASHPOINT("stop-answered");
-        if (!result->alive) {
+        if (!is_alive)
                 log_info("[%s] was asked to end and does not, so it gets its signal: %s",
                          sidecar_name(s), result->error);
+
+        s->stop_request = probe_free(s->stop_request);
+        s->stop_is_asked = false;
+        if (!is_alive)
                 signal_main(s);
-        }
-        sidecar_forget_stop(s);
         record_sidecar(s);
         CRASHPOINT("stop-noted");
 }
@@ -70,13 +84,13 @@ void sidecar_ask_to_stop(Sidecar *s) {
         }
         if (r < 0)
                 signal_main(s);
-
-        /* It is sent from the loop, and recorded before that. */
-        s->stop_is_asked = r >= 0;
+        else
+                s->stop_is_asked = true; /* it is sent from the loop, and recorded before that */
 }
 
 void sidecar_resume_stop(Sidecar *s) {
-        bool is_under_way = s->life.process == PROCESS_RUNNING && s->life.end_stage == END_MAIN;
+        bool is_there = s->life.process == PROCESS_FORKED || s->life.process == PROCESS_RUNNING;
+        bool is_under_way = is_there && s->life.end_stage == END_MAIN;
 
         if (TAKE(s->stop_is_asked, false) && is_under_way)
                 sidecar_ask_to_stop(s);
@@ -85,4 +99,5 @@ void sidecar_resume_stop(Sidecar *s) {
 void sidecar_forget_stop(Sidecar *s) {
         s->stop_request = probe_free(s->stop_request);
         s->stop_is_asked = false;
+        s->stop_signal_waits = false;
 }

@@ -6,7 +6,8 @@
  * 32 random bytes, by which a sidecar knows its app from whoever else can reach its port. They stay
  * over automatic restarts (contract P3) and deaths of the brain, in the ledger, and nowhere else
  * but in the environment, the requests and the file that the manifest asks for: no argument vector,
- * log, event or property has them.
+ * log, event or property has them. What holds pass on is as secret, but for the argument vector of
+ * a manifest that wants it there.
  */
 
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <sys/random.h>
 
 #include "core/sidecar-parts.h"
+#include "model/secrets.h"
 #include "util/mkdir.h"
 #include "util/strv.h"
 
@@ -100,9 +102,37 @@ int sidecar_list_secrets(const Sidecar *s, char ***ret) {
         int r;
 
         r = s->token ? strv_extend(&secrets, s->token) : 0;
+        for (size_t i = 0; r >= 0 && s->running && i < s->running->n_passed; i++) {
+                const PassedVariable *variable = &s->running->passed[i];
+                const char *value = strv_env_get(s->passed, variable->name);
+
+                /* A default stands in the manifest, for all to read. */
+                if (value && !(variable->fallback && streq(value, variable->fallback)))
+                        r = strv_extend(&secrets, value);
+        }
         if (r < 0)
                 return r;
 
         *ret = TAKE_PTR(secrets);
         return 0;
+}
+
+char *sidecar_blank(const Sidecar *s, const char *text) {
+        _cleanup_(strv_freep) char **texts = NULL;
+        _cleanup_(secrets_freep) Secrets *secrets = NULL;
+        size_t n_bytes = text ? strlen(text) : 0;
+        char *copy;
+
+        if (!text || sidecar_list_secrets(s, &texts) < 0 || secrets_new(&secrets, texts) < 0)
+                return NULL;
+        copy = strdup(text);
+        if (!copy)
+                return NULL;
+        if (secrets_blank(secrets, copy, &n_bytes, false) < 0) {
+                free(copy);
+                return NULL;
+        }
+
+        copy[n_bytes] = '\0';
+        return copy;
 }

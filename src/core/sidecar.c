@@ -17,6 +17,7 @@
 #include "core/message-ids.h"
 #include "core/modes.h"
 #include "core/records.h"
+#include "core/session.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"
@@ -189,6 +190,7 @@ static void forget_health(Sidecar *s) {
         s->pattern_is_hopeless = false;
         memset(s->owner_is_known, 0, sizeof(s->owner_is_known));
         starvation_end(&s->starvation);
+        s->probe_was_late = false;
 }
 
 static void do_spawn(Sidecar *s) {
@@ -299,6 +301,8 @@ void sidecar_converge(Sidecar *s) {
                 step = lifecycle_next(&s->life, now);
                 if (step.kind == STEP_WAIT)
                         break;
+                if (step.kind == STEP_SPAWN && session_holds_start_up(s, now, &step.until))
+                        break;
                 do_step(s, &step);
         }
 
@@ -319,6 +323,7 @@ static void on_forked(void *userdata, pid_t pid) {
         CRASHPOINT("forked-told");
         s->main_pid = pid;
         sidecar_hear_notify(s);
+        sidecar_note_forked(s);
         /* An earlier brain has had this: its end may be known too, and is about to be told. */
         if (s->life.process != PROCESS_REQUESTED)
                 return;
@@ -509,6 +514,8 @@ Sidecar *sidecar_free(Sidecar *s) {
         forget_health(s);
         free(s->status_text);
         free(s->token);
+        strv_free(s->passed);
+        strv_free(s->arguments);
         free(s->waits_for);
         free(s->log_path);
         free(s);
@@ -534,6 +541,7 @@ void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
 }
 
 void sidecar_want_up(Sidecar *s) {
+        session_want_environment(s->supervisor);
         lifecycle_start(&s->life);
         CRASHPOINT("wish-made");
         record_sidecar(s);
@@ -567,6 +575,7 @@ int sidecar_restart(Sidecar *s, uint64_t *ret) {
         if (r < 0)
                 return r;
 
+        session_want_environment(s->supervisor);
         lifecycle_restart(&s->life);
         *ret = lifecycle_promised_generation(&s->life);
         sidecar_converge(s);

@@ -86,7 +86,7 @@ struct Sidecar {
         LogRing *ring;
         LogFile *file;
         Output *output;
-        char **environment; /* of the current or last generation; NULL: no probe needs it */
+        char **environment;         /* of the current or last generation; NULL: no probe needs it */
         Input *input;               /* its stdin; NULL: it never had any */
         uint64_t stdin_closed_in;   /* the generation whose stdin has seen its end; 0: none */
         Secrets *secrets;           /* that no line shows; or NULL */
@@ -97,9 +97,10 @@ struct Sidecar {
         uint64_t n_not_in_journal; /* of this generation, and were to be there */
         sd_event_source *journal_timer;
         Probe *probe;
-        Probe *stop_request;  /* that it may end, without an answer so far */
-        bool stop_is_asked;   /* ... as a successor has to know */
-        uint64_t probe_until; /* ... has an answer by then, or none */
+        Probe *stop_request;    /* that it may end, without an answer so far */
+        bool stop_is_asked;     /* ... as a successor has to know */
+        bool stop_signal_waits; /* ... for news of whom to send it to */
+        uint64_t probe_until;   /* ... has an answer by then, or none */
         sd_event_source *timer;
         uint64_t timer_until;
 
@@ -112,7 +113,11 @@ struct Sidecar {
         char *probe_error;      /* what the last probe got instead of an answer; or NULL */
         bool owner_is_known[2]; /* as alive_paths: the port is its own, since the last miss */
         Starvation starvation;
-        char *token; /* kept over automatic restarts; NULL: none */
+        bool probe_was_late; /* the last probe was over while we were not run */
+        char *token;         /* kept over automatic restarts; NULL: none */
+        char **passed;       /* NAME=VALUE that this generation got of the holds, and defaults */
+        char **arguments;    /* of Start, behind the command; kept over automatic restarts */
+        bool awaits_environment; /* its start waits for the session's (core/session.c) */
 
         uint16_t *ports; /* in force, in the order of ports_spec; or NULL */
         size_t n_ports;
@@ -138,6 +143,18 @@ int sidecar_new(Sidecar **ret, App *app, SidecarSpec *spec);
 /* Only once nothing of its tree is left, or when the daemon ends. */
 Sidecar *sidecar_free(Sidecar *sidecar);
 DEFINE_CLEANUP(Sidecar, sidecar_free);
+
+/*
+ * What a call of Start adds to the command (core/sidecar-passed.c), from the next start on. -EBUSY:
+ * it runs with others, and is not to be restarted; -EACCES: its manifest does not allow these, and
+ * *ret_message says why.
+ */
+int sidecar_set_arguments(Sidecar *sidecar,
+                          char *const *arguments,
+                          bool is_restart,
+                          char **ret_message);
+/* Of one that is not wanted up: its next start has none. */
+void sidecar_forget_arguments(Sidecar *sidecar);
 
 typedef struct SidecarRecord SidecarRecord;
 

@@ -48,6 +48,7 @@ Supervisor *supervisor_free(Supervisor *supervisor) {
         records_free(supervisor->records);
         events_free(supervisor->events);
         free(supervisor->bus_id);
+        strv_free(supervisor->environment);
         free(supervisor->folder);
         free(supervisor->runtime_dir);
         free(supervisor->state_dir);
@@ -104,6 +105,23 @@ int supervisor_add_app(Supervisor *supervisor, const char *id, App **ret) {
         return 0;
 }
 
+static void note_app(Supervisor *supervisor, const App *app, EventType type) {
+        Event event = { .type = type, .app = app->id };
+
+        (void) supervisor_add_event(supervisor, &event);
+}
+
+int supervisor_add_new_app(Supervisor *supervisor, const char *id, App **ret) {
+        int r = supervisor_add_app(supervisor, id, ret);
+
+        if (r < 0)
+                return r;
+
+        (*ret)->is_missing = true; /* until its file is read */
+        note_app(supervisor, *ret, EVENT_APP_ADDED);
+        return 0;
+}
+
 /* In force, or told why not: then the last good one stays in force. Takes both over. */
 static int judge_manifest(App *app, Manifest *manifest, ManifestError *error) {
         const Supervisor *supervisor = app->supervisor;
@@ -121,7 +139,9 @@ static int judge_manifest(App *app, Manifest *manifest, ManifestError *error) {
 
 /* What a file may be the same as; NULL where it has to be read in any case. */
 static const Manifest *manifest_in_force(const App *app) {
-        return app->is_missing || app->is_masked || app->error.message ? NULL : app->manifest;
+        const Manifest *installed = app->is_transient ? app->installed : app->manifest;
+
+        return app->is_missing || app->is_masked || app->error.message ? NULL : installed;
 }
 
 static int load_one(Supervisor *supervisor, const char *id, const char *path) {
@@ -132,7 +152,7 @@ static int load_one(Supervisor *supervisor, const char *id, const char *path) {
         int r = 0;
 
         if (!app)
-                r = supervisor_add_app(supervisor, id, &app);
+                r = supervisor_add_new_app(supervisor, id, &app);
         if (r >= 0 && !is_masked)
                 r = manifest_load(&manifest, manifest_in_force(app), path, &error);
 
@@ -183,6 +203,7 @@ static void remove_app(Supervisor *supervisor, size_t index) {
 
         supervisor->observer->on_app_removed(app, supervisor->observer_userdata);
         record_app_gone(app);
+        note_app(supervisor, app, EVENT_APP_REMOVED);
         memmove(supervisor->apps + index, supervisor->apps + index + 1,
                 (supervisor->n_apps - index - 1) * sizeof(App *));
         supervisor->n_apps--;
@@ -201,7 +222,8 @@ static void collect(Supervisor *supervisor) {
                 App *app = supervisor->apps[i];
 
                 app_collect(app);
-                if (app->is_missing && app->n_sidecars == 0 && !app_is_held(app))
+                if (app->is_missing && !app->is_transient && app->n_sidecars == 0 &&
+                    !app_is_held(app))
                         remove_app(supervisor, i);
         }
 }
@@ -292,10 +314,14 @@ static bool anything_is_left(const Supervisor *supervisor) {
         return false;
 }
 
+void supervisor_collect_soon(Supervisor *supervisor) {
+        (void) sd_event_source_set_enabled(supervisor->collector, SD_EVENT_ONESHOT);
+}
+
 void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar) {
         /* Not at once: whoever calls still uses the sidecar. */
         if (sidecar->spec_is_gone)
-                (void) sd_event_source_set_enabled(supervisor->collector, SD_EVENT_ONESHOT);
+                supervisor_collect_soon(supervisor);
 
         if (supervisor->shutting_down && !anything_is_left(supervisor))
                 (void) sd_event_exit(supervisor->event, 0);

@@ -41,6 +41,8 @@ typedef struct SupervisorObserver {
         void (*on_sidecar_changed)(Sidecar *sidecar, void *userdata);
         void (*on_app_changed)(App *app, void *userdata);
         void (*on_log)(Sidecar *sidecar, void *userdata);
+        /* Asks the user manager for the session's environment; false: there is none to ask. */
+        bool (*on_environment_wanted)(void *userdata);
 } SupervisorObserver;
 
 struct Supervisor {
@@ -65,6 +67,11 @@ struct Supervisor {
         uint64_t log_base; /* number of the first line of whoever has not written any yet */
         TmpDirs *tmpdirs;
         Summary *summary;
+
+        bool session_has_begun; /* what lives as long as the session was started */
+        char **environment;     /* of the session, as the user manager said last; NULL: never */
+        uint64_t environment_asked_at;      /* CLOCK_MONOTONIC, as is the next; 0: never */
+        uint64_t environment_awaited_until; /* ... while there is no answer; 0: nobody waits */
 
         bool is_safe_mode; /* adopt, answer, stop; start nothing (contract D2) */
         bool shutting_down;
@@ -102,6 +109,8 @@ supervisor_find_port_user(const Supervisor *supervisor, uint16_t port, const Sid
 
 /* For core: another app, without a manifest yet. */
 int supervisor_add_app(Supervisor *supervisor, const char *id, App **ret);
+/* ... that no brain has known before: that is an event. */
+int supervisor_add_new_app(Supervisor *supervisor, const char *id, App **ret);
 
 /*
  * Leaves everything as it is to another brain, at once: the bus was lost, or what is on disk is
@@ -130,6 +139,9 @@ uint64_t supervisor_add_event(Supervisor *supervisor, const Event *event);
 
 /* For core: a sidecar goes whose next line would have had that number. */
 void supervisor_note_log_number(Supervisor *supervisor, uint64_t number);
+
+/* For core: something may be left of an app, or of a sidecar, that nobody declares any more. */
+void supervisor_collect_soon(Supervisor *supervisor);
 
 /* For core: nothing is left of that sidecar's tree. */
 void supervisor_note_gone(Supervisor *supervisor, const Sidecar *sidecar);

@@ -27,6 +27,7 @@ enum {
         LETTER_TIMEOUT,
         LETTER_SINCE,
         LETTER_STREAM,
+        LETTER_GENERATION,
         LETTER_WHOM,
         LETTER_FOR,
         LETTER_DRY_RUN,
@@ -44,6 +45,7 @@ static const struct option long_options[] = {
         { "lines", required_argument, NULL, 'n' },
         { "since", required_argument, NULL, LETTER_SINCE },
         { "stream", required_argument, NULL, LETTER_STREAM },
+        { "generation", required_argument, NULL, LETTER_GENERATION },
         { "output", required_argument, NULL, 'o' },
         { "signal", required_argument, NULL, 's' },
         { "whom", required_argument, NULL, LETTER_WHOM },
@@ -90,6 +92,18 @@ static int parse_lines(Arguments *arguments, const char *text) {
 
         arguments->n_lines = (uint32_t) number;
         return 0;
+}
+
+static int parse_generation(Arguments *arguments, const char *text) {
+        char *end;
+
+        errno = 0;
+        arguments->generation = strtoull(text, &end, 10);
+        if (errno == 0 && *end == '\0' && *text != '-' && arguments->generation > 0)
+                return 0;
+
+        return complain(EXIT_USAGE, "--generation takes a number such as status tells, not \"%s\"",
+                        text);
 }
 
 static int parse_signal(Arguments *arguments, const char *text) {
@@ -166,6 +180,7 @@ static const struct {
         { 'n', OPTION_LINES, 0 },
         { LETTER_SINCE, OPTION_SINCE, 0 },
         { LETTER_STREAM, OPTION_STREAM, 0 },
+        { LETTER_GENERATION, OPTION_GENERATION, 0 },
         { 'o', OPTION_OUTPUT, 0 },
         { 's', OPTION_SIGNAL, 0 },
         { LETTER_WHOM, OPTION_WHOM, 0 },
@@ -190,6 +205,9 @@ static int parse_value(Arguments *arguments, int letter) {
 
         case LETTER_STREAM:
                 return parse_choice(&arguments->stream, "stream", streams);
+
+        case LETTER_GENERATION:
+                return parse_generation(arguments, optarg);
 
         case 'o':
                 return parse_format(arguments);
@@ -225,9 +243,9 @@ static int parse_option(Arguments *arguments, int letter) {
 
 /* The name of some option that was given and that the verb does not take. */
 static const char *foreign_option(const Arguments *arguments) {
-        static const char *const names[] = { "json",   "no-wait", "timeout", "follow",
-                                             "lines",  "since",   "stream",  "output",
-                                             "signal", "whom",    "for",     "dry-run" };
+        static const char *const names[] = { "json",  "no-wait", "timeout",   "follow", "lines",
+                                             "since", "stream",  "output",    "signal", "whom",
+                                             "for",   "dry-run", "generation" };
         unsigned foreign = arguments->given & ~arguments->verb->options;
 
         return foreign == 0 ? NULL : names[__builtin_ctz(foreign)];

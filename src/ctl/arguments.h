@@ -36,6 +36,7 @@ typedef enum OptionBit {
         OPTION_WHOM = 1 << 9,
         OPTION_FOR = 1 << 10,
         OPTION_DRY_RUN = 1 << 11,
+        OPTION_GENERATION = 1 << 12,
 } OptionBit;
 
 typedef struct Verb {
@@ -62,6 +63,7 @@ struct Arguments {
         uint32_t n_lines;      /* UINT32_MAX: all */
         uint64_t since_usec;   /* realtime; 0: from the beginning */
         const char *stream;    /* NULL: all */
+        uint64_t generation;   /* 0: all */
         LogFormat format;
         int signal;
         const char *whom;

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "config.h"
+#include "ctl/check.h"
 #include "ctl/complain.h"
 #include "ctl/json-writer.h"
 #include "ctl/verbs.h"
@@ -112,10 +113,24 @@ static int write_problems(FILE *stream) {
         return ferror(stream) ? -EIO : 0;
 }
 
+/* With that descriptor as its standard output. */
+static int spawn_onto(int fd, pid_t *ret_pid, char *const *argv) {
+        posix_spawn_file_actions_t actions;
+        int r;
+
+        r = posix_spawn_file_actions_init(&actions);
+        if (r != 0)
+                return -r;
+        r = posix_spawn_file_actions_adddup2(&actions, fd, STDOUT_FILENO);
+        if (r == 0)
+                r = posix_spawn(ret_pid, argv[0], &actions, NULL, argv, environ);
+        (void) posix_spawn_file_actions_destroy(&actions);
+        return r != 0 ? complain_of_exec(argv[0], r) : 0;
+}
+
 /* Answers the program's standard output. */
 static int spawn_into_pipe(FILE **ret, pid_t *ret_pid, char *const *argv) {
         _cleanup_close_ int ours = -1, theirs = -1;
-        posix_spawn_file_actions_t actions;
         FILE *stream;
         int ends[2], r;
 
@@ -124,15 +139,9 @@ static int spawn_into_pipe(FILE **ret, pid_t *ret_pid, char *const *argv) {
         ours = ends[0];
         theirs = ends[1];
 
-        r = posix_spawn_file_actions_init(&actions);
+        r = spawn_onto(theirs, ret_pid, argv);
         if (r != 0)
-                return -r;
-        r = posix_spawn_file_actions_adddup2(&actions, theirs, STDOUT_FILENO);
-        if (r == 0)
-                r = posix_spawn(ret_pid, argv[0], &actions, NULL, argv, environ);
-        (void) posix_spawn_file_actions_destroy(&actions);
-        if (r != 0)
-                return complain_of_exec(argv[0], r);
+                return r;
 
         stream = fdopen(ours, "r");
         if (!stream)
@@ -143,9 +152,20 @@ static int spawn_into_pipe(FILE **ret, pid_t *ret_pid, char *const *argv) {
         return 0;
 }
 
+/* Negative errno, or the exit status. */
+static int await_program(pid_t pid) {
+        int status = 0;
+
+        while (waitpid(pid, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -errno;
+
+        return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
 static int check_as_json(char *const *argv) {
         FILE *stream = NULL;
-        int r, status = 0;
+        int r, status;
         pid_t pid;
 
         r = spawn_into_pipe(&stream, &pid, argv);
@@ -154,13 +174,24 @@ static int check_as_json(char *const *argv) {
 
         r = write_problems(stream);
         (void) fclose(stream);
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno != EINTR)
-                        return -errno;
-        if (r < 0)
-                return r;
+        status = await_program(pid);
+        return r < 0 ? r : status;
+}
 
-        return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+int check_file(char *file) {
+        char *const files[] = { file, NULL };
+        _cleanup_(strv_freep) char **argv = NULL;
+        _cleanup_free_ char *program = NULL;
+        pid_t pid;
+        int r;
+
+        r = find_program(&program);
+        if (r >= 0)
+                r = make_argv(&argv, program, files);
+        if (r >= 0)
+                r = spawn_onto(STDERR_FILENO, &pid, argv);
+
+        return r != 0 ? r : await_program(pid);
 }
 
 int verb_check(const Arguments *arguments) {

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "ctl/complain.h"
-#include "ctl/text.h"
+#include "util/visible.h"
 
 static _printf_(1, 0) void print_line(const char *format, va_list args) {
         _cleanup_free_ char *text = NULL, *visible = NULL;
@@ -20,7 +20,7 @@ static _printf_(1, 0) void print_line(const char *format, va_list args) {
                 text = NULL;
                 return;
         }
-        visible = text_make_visible(text);
+        visible = visible_make(text);
         if (visible) {
                 /* What was printed before is to be seen before. */
                 (void) fflush(stdout);

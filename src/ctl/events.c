@@ -13,9 +13,10 @@
 #include "ctl/client.h"
 #include "ctl/json-message.h"
 #include "ctl/listing.h"
-#include "ctl/text.h"
 #include "ctl/verbs.h"
+#include "util/duration.h"
 #include "util/strv.h"
+#include "util/visible.h"
 
 #define POLL_USEC (20 * USEC_PER_SEC) /* the most that GetEvents allows */
 
@@ -99,17 +100,17 @@ static int read_entry(Event *event, sd_bus_message *reply) {
 
 static int print_event(const Screen *screen, const Event *event) {
         _cleanup_free_ char *text = NULL, *visible = NULL;
-        char time[TEXT_TIME_MAX];
+        char time[VISIBLE_TIME_MAX];
 
         if (asprintf(&text, "%s%s%s %s%s", event->app, *event->sidecar ? "/" : "", event->sidecar,
                      event->type, event->rest) < 0)
                 return -ENOMEM;
-        visible = text_make_visible(text);
+        visible = visible_make(text);
         if (!visible)
                 return -ENOMEM;
 
         (void) printf("%s%s%s %s\n", screen_color(screen, COLOR_GRAY),
-                      text_of_log_time(time, event->realtime_usec),
+                      visible_log_time(time, event->realtime_usec),
                       screen_color(screen, COLOR_NONE), visible);
         return 0;
 }

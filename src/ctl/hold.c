@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 
 #include "ctl/client.h"
+#include "ctl/hold.h"
 #include "ctl/listing.h"
 #include "ctl/verbs.h"
 #include "util/strv.h"
@@ -23,28 +24,68 @@
 #define EXIT_SIGNAL 128
 
 typedef struct Hold {
-        const Target *target;
-        char *const *command;
+        const HoldRequest *request;
         sd_bus *bus;
         pid_t pid;
         int status; /* the exit status to end with */
 } Hold;
 
+static int append_variables(sd_bus_message *call, char *const *env) {
+        int r;
+
+        r = sd_bus_message_open_container(call, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", "env");
+        if (r >= 0)
+                r = sd_bus_message_open_container(call, 'v', "a{ss}");
+        if (r >= 0)
+                r = sd_bus_message_open_container(call, 'a', "{ss}");
+        STRV_FOREACH (entry, env) {
+                _cleanup_free_ char *name = strndup(*entry, strcspn(*entry, "="));
+
+                if (!name)
+                        return -ENOMEM;
+                if (r >= 0)
+                        r = sd_bus_message_append(call, "{ss}", name, *entry + strlen(name) + 1);
+        }
+        for (int depth = 0; r >= 0 && depth < 3; depth++)
+                r = sd_bus_message_close_container(call);
+
+        return r;
+}
+
+static int append_options(sd_bus_message *call, const HoldRequest *request) {
+        int r;
+
+        r = sd_bus_message_open_container(call, 'a', "{sv}");
+        if (r >= 0 && request->name)
+                r = sd_bus_message_append(call, "{sv}", "sidecars", "as", 1, request->name);
+        /* The next run may come with another text: nothing of this one is to linger. */
+        if (r >= 0 && request->manifest)
+                r = sd_bus_message_append(call, "{sv}{sv}{sv}", "manifest", "s", request->manifest,
+                                          "base-dir", "s", request->base_dir, "linger-usec", "t",
+                                          (uint64_t) 0);
+        if (r >= 0 && request->env)
+                r = append_variables(call, request->env);
+
+        return r < 0 ? r : sd_bus_message_close_container(call);
+}
+
 static int new_hold_call(const Hold *hold, sd_bus_message **ret) {
+        const HoldRequest *request = hold->request;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         _cleanup_free_ char *reason = NULL;
         int r;
 
-        if (asprintf(&reason, "sidecarctl hold: %.200s", hold->command[0]) < 0)
+        if (asprintf(&reason, "sidecarctl %s: %.200s", request->arguments->verb->name,
+                     request->command[0]) < 0)
                 return -ENOMEM;
 
         r = client_new_call(hold->bus, &call, PATH_MANAGER, INTERFACE_MANAGER, "Hold");
         if (r >= 0)
-                r = sd_bus_message_append(call, "ss", hold->target->app, reason);
+                r = sd_bus_message_append(call, "ss", request->app, reason);
         if (r >= 0)
-                r = hold->target->name ? sd_bus_message_append(call, "a{sv}", 1, "sidecars", "as",
-                                                               1, hold->target->name)
-                                       : sd_bus_message_append(call, "a{sv}", 0);
+                r = append_options(call, request);
         if (r < 0)
                 return r;
 
@@ -146,15 +187,15 @@ static int spawn(Hold *hold, const sigset_t *mask) {
         if (r == 0)
                 r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
         if (r == 0)
-                r = posix_spawnp(&hold->pid, hold->command[0], NULL, &attributes,
-                                 (char *const *) hold->command, environ);
+                r = posix_spawnp(&hold->pid, hold->request->command[0], NULL, &attributes,
+                                 (char *const *) hold->request->command, environ);
         (void) posix_spawnattr_destroy(&attributes);
         if (r == 0)
                 return 0;
 
         return complain(r == ENOENT ? (ExitStatus) EXIT_NO_SUCH_PROGRAM
                                     : (ExitStatus) EXIT_NOT_EXECUTABLE,
-                        "Cannot run %s: %s", hold->command[0], strerror(r));
+                        "Cannot run %s: %s", hold->request->command[0], strerror(r));
 }
 
 /* Before the command is started: its end, or a signal for it, must find us listening. */
@@ -191,27 +232,33 @@ static int run_command(Hold *hold, sd_event *event) {
         return r < 0 ? r : hold->status;
 }
 
-static int hold_while_running(Hold *hold) {
+int hold_while_running(sd_bus *bus, const HoldRequest *request) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        Hold hold = { .request = request, .bus = bus };
         int r;
 
-        r = add_matches(hold);
+        r = add_matches(&hold);
         if (r >= 0)
-                r = take_hold(hold);
+                r = take_hold(&hold);
+        if (r == 0 && request->prepare)
+                r = request->prepare(bus, request);
         if (r != 0)
                 return r;
 
         r = sd_event_new(&event);
+        /* The end of the loop is not that of the hold: the caller may have something to say. */
         if (r >= 0)
-                r = sd_bus_attach_event(hold->bus, event, SD_EVENT_PRIORITY_NORMAL);
+                r = sd_bus_set_close_on_exit(bus, false);
+        if (r >= 0)
+                r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
 
-        return r < 0 ? r : run_command(hold, event);
+        return r < 0 ? r : run_command(&hold, event);
 }
 
 int verb_hold(const Arguments *arguments) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(target_done) Target target = { 0 };
-        Hold hold = { .target = &target, .command = arguments->names + 1 };
+        HoldRequest request = { .arguments = arguments, .command = arguments->names + 1 };
         int r;
 
         r = client_connect(&bus);
@@ -220,6 +267,7 @@ int verb_hold(const Arguments *arguments) {
         if (r != 0)
                 return r;
 
-        hold.bus = bus;
-        return hold_while_running(&hold);
+        request.app = target.app;
+        request.name = target.name;
+        return hold_while_running(bus, &request);
 }

@@ -13,9 +13,9 @@
 #include "ctl/json-writer.h"
 #include "ctl/listing.h"
 #include "ctl/table.h"
-#include "ctl/text.h"
 #include "ctl/verbs.h"
 #include "util/strv.h"
+#include "util/visible.h"
 
 #define NODE_BEGINS "<node name=\""
 
@@ -63,7 +63,7 @@ static int print_problem(const Problem *problem, sd_bus *bus, const char *app, c
         if (asprintf(&text, "%s%s%s", problem->pointer, *problem->pointer ? ": " : "",
                      problem->message) < 0)
                 return -ENOMEM;
-        visible = text_make_visible(text);
+        visible = visible_make(text);
         if (!visible)
                 return -ENOMEM;
 

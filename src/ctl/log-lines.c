@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 #include "ctl/log-lines.h"
-#include "ctl/text.h"
 #include "util/strv.h"
+#include "util/visible.h"
 
 static int keep_reply(LogLines *lines, sd_bus_message *reply) {
         sd_bus_message **grown =
@@ -36,12 +36,28 @@ static int read_line(LogLine *ret, sd_bus_message *reply, const Target *sidecar)
         return r;
 }
 
+int log_lines_add(LogLines *lines, const LogLine *line) {
+        LogLine *grown;
+
+        /* Twice as many each time they reach a power of two. */
+        if ((lines->n_lines & (lines->n_lines - 1)) == 0) {
+                grown = reallocarray(lines->lines, lines->n_lines > 0 ? 2 * lines->n_lines : 1,
+                                     sizeof(*grown));
+                if (!grown)
+                        return -ENOMEM;
+                lines->lines = grown;
+        }
+
+        lines->lines[lines->n_lines++] = *line;
+        return 0;
+}
+
 int log_lines_take(LogLines *lines,
                    sd_bus_message *reply,
                    const Target *sidecar,
                    uint64_t *ret_next,
                    uint64_t *ret_n_lost) {
-        LogLine line, *grown;
+        LogLine line;
         int r;
 
         r = keep_reply(lines, reply);
@@ -51,11 +67,9 @@ int log_lines_take(LogLines *lines,
                 return r;
 
         while ((r = read_line(&line, reply, sidecar)) > 0) {
-                grown = reallocarray(lines->lines, lines->n_lines + 1, sizeof(*grown));
-                if (!grown)
-                        return -ENOMEM;
-                lines->lines = grown;
-                grown[lines->n_lines++] = line;
+                r = log_lines_add(lines, &line);
+                if (r < 0)
+                        return r;
         }
         if (r >= 0)
                 r = sd_bus_message_exit_container(reply);
@@ -77,8 +91,10 @@ void log_lines_done(LogLines *lines) {
 static int compare_lines(const void *a, const void *b) {
         const LogLine *x = a, *y = b;
 
+        if (x->sidecar == y->sidecar && x->number == y->number)
+                return (x->n_lost > 0) - (y->n_lost > 0);
         if (x->sidecar == y->sidecar)
-                return x->number < y->number ? -1 : x->number > y->number;
+                return x->number < y->number ? -1 : 1;
         if (x->realtime_usec != y->realtime_usec)
                 return x->realtime_usec < y->realtime_usec ? -1 : 1;
 
@@ -107,32 +123,42 @@ static void print_colored(const char *text, const char *stream, const Screen *sc
                               screen_color(screen, COLOR_NONE));
 }
 
+static void print_prefix(const LogLine *line, const Screen *screen) {
+        char time[VISIBLE_TIME_MAX];
+
+        (void) printf("%s%s%s ", screen_color(screen, COLOR_GRAY),
+                      visible_log_time(time, line->realtime_usec),
+                      screen_color(screen, COLOR_NONE));
+        if (line->color == COLOR_NONE)
+                (void) printf("%s: ", line->prefix);
+        else
+                (void) printf("%s%s:%s ", screen_color(screen, line->color), line->prefix,
+                              screen_color(screen, COLOR_NONE));
+}
+
 int log_line_print(const LogLine *line, LogFormat format, const Screen *screen) {
         _cleanup_free_ char *visible = NULL;
-        char time[TEXT_TIME_MAX];
 
         if (format == LOG_FORMAT_CAT && !screen->is_terminal) {
                 (void) puts(line->text);
                 return 0;
         }
 
-        visible = text_make_visible(line->text);
+        visible = visible_make(line->text);
         if (!visible)
                 return -ENOMEM;
 
         if (format == LOG_FORMAT_SHORT)
-                (void) printf("%s%s%s %s: ", screen_color(screen, COLOR_GRAY),
-                              text_of_log_time(time, line->realtime_usec),
-                              screen_color(screen, COLOR_NONE), line->sidecar->name);
+                print_prefix(line, screen);
         print_colored(visible, line->stream, screen);
         return 0;
 }
 
 int log_line_print_cut(const LogLine *line, const Screen *screen) {
         _cleanup_free_ char *text = NULL, *fitting = NULL;
-        char time[TEXT_TIME_MAX];
+        char time[VISIBLE_TIME_MAX];
 
-        if (asprintf(&text, "%s %s", text_of_log_time(time, line->realtime_usec), line->text) < 0)
+        if (asprintf(&text, "%s %s", visible_log_time(time, line->realtime_usec), line->text) < 0)
                 return -ENOMEM;
 
         fitting = screen_fit(screen, text, screen->n_columns);

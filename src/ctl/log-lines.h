@@ -4,8 +4,8 @@
 /*
  * LogLines
  *
- * Lines as GetLog answers them, and how they are shown. Lines of several sidecars can be gathered
- * and put in order of time.
+ * Lines as GetLog answers them or OpenLog writes them, and how they are shown. Lines of several
+ * sidecars can be gathered and put in order of time.
  */
 
 #include <systemd/sd-bus.h>
@@ -19,8 +19,12 @@ typedef struct LogLine {
         uint64_t number;
         uint64_t realtime_usec;
         uint64_t generation;
-        const char *stream; /* borrowed from the reply, as text is */
+        const char *stream; /* borrowed from the reply, or the feed, as what follows is */
         const char *text;
+        const char *json;   /* of a feed: all of it */
+        const char *prefix; /* of a feed: whose it is */
+        Color color;        /* of that; COLOR_NONE: of no special one */
+        uint64_t n_lost;    /* not 0: it is no line, but so many are missing here */
 } LogLine;
 
 typedef struct LogLines {
@@ -36,6 +40,8 @@ int log_lines_take(LogLines *lines,
                    const Target *sidecar,
                    uint64_t *ret_next,
                    uint64_t *ret_n_lost);
+
+int log_lines_add(LogLines *lines, const LogLine *line);
 
 /* Those of each sidecar stay in the order in which it wrote them. */
 void log_lines_sort(LogLines *lines);

@@ -23,7 +23,7 @@
 static bool is_in_place(const Progress *progress) {
         const Arguments *arguments = progress->arguments;
 
-        return arguments->screen.is_terminal && !arguments->json &&
+        return arguments->screen.is_terminal && !arguments->json && progress->out == stdout &&
                progress->n_items + 1 < arguments->screen.n_rows;
 }
 
@@ -37,9 +37,9 @@ void progress_view_changed(const Awaited *item) {
         if (!prints_lines(item) || awaited_is_satisfied(item) || streq(item->status, "Failed"))
                 return;
 
-        (void) printf("%s/%s: %s (%s)\n", item->sidecar.app, item->sidecar.name, item->status,
-                      item->sub_state);
-        (void) fflush(stdout);
+        (void) fprintf(item->progress->out, "%s/%s: %s (%s)\n", item->sidecar.app,
+                       item->sidecar.name, item->status, item->sub_state);
+        (void) fflush(item->progress->out);
 }
 
 /* What is stopped may have an endpoint, for the next time. */
@@ -59,10 +59,11 @@ void progress_view_finished(const Awaited *item) {
         if (!prints_lines(item) || item->result != 0)
                 return;
 
-        (void) printf("%s/%s: %s (%s) after %s%s%s\n", item->sidecar.app, item->sidecar.name,
-                      item->status, item->sub_state, duration_say(time, time_spent(item)),
-                      has_url(item) ? ", at " : "", has_url(item) ? item->url : "");
-        (void) fflush(stdout);
+        (void) fprintf(item->progress->out, "%s/%s: %s (%s) after %s%s%s\n", item->sidecar.app,
+                       item->sidecar.name, item->status, item->sub_state,
+                       duration_say(time, time_spent(item)), has_url(item) ? ", at " : "",
+                       has_url(item) ? item->url : "");
+        (void) fflush(item->progress->out);
 }
 
 static const char *mark_of(const Awaited *item) {

@@ -63,6 +63,7 @@ int progress_add(
 }
 
 void progress_done(Progress *progress) {
+        sd_bus_slot_unref(progress->statuses);
         for (size_t i = 0; i < progress->n_items; i++)
                 awaited_free(progress->items[i]);
 
@@ -131,6 +132,7 @@ int progress_begin(Progress *progress,
                    const char *condition) {
         uint64_t now = clock_monotonic_usec();
 
+        progress->out = stdout;
         progress->bus = bus;
         progress->arguments = arguments;
         progress->condition = condition;
@@ -138,8 +140,9 @@ int progress_begin(Progress *progress,
         progress->deadline_usec =
                 arguments->timeout_usec > 0 ? now + arguments->timeout_usec : USEC_INFINITY;
 
-        return sd_bus_match_signal_async(bus, NULL, BUS_NAME, NULL, INTERFACE_SIDECAR,
-                                         "StatusChanged", on_status, NULL, progress);
+        return sd_bus_match_signal_async(bus, &progress->statuses, BUS_NAME, NULL,
+                                         INTERFACE_SIDECAR, "StatusChanged", on_status, NULL,
+                                         progress);
 }
 
 uint64_t progress_time_left(const Progress *progress) {
@@ -197,6 +200,33 @@ int awaited_take_details(Awaited *item, sd_bus_message *reply) {
         }
 
         return r < 0 ? r : sd_bus_message_exit_container(reply);
+}
+
+int progress_take_app(Progress *progress, sd_bus_message *reply, const char *app) {
+        const char *name;
+        Awaited *item;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'a', "{sa{sv}}");
+        if (r < 0)
+                return r;
+
+        while ((r = sd_bus_message_enter_container(reply, 'e', "sa{sv}")) > 0) {
+                r = sd_bus_message_read_basic(reply, 's', &name);
+                if (r >= 0)
+                        r = progress_add(progress, app, name, 0, &item);
+                if (r >= 0)
+                        r = awaited_take_details(item, reply);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+                if (r < 0)
+                        return r;
+                /* One that is not there yet is waited for by itself, with what time is left. */
+                if (awaited_is_satisfied(item))
+                        awaited_finish(item, 0, NULL);
+        }
+
+        return r;
 }
 
 static void finish_with_error(Awaited *item, const sd_bus_error *error) {

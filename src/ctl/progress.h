@@ -8,6 +8,8 @@
  * changes in place, elsewhere a plain line for each change, with --json nothing until the end.
  */
 
+#include <stdio.h>
+
 #include <systemd/sd-bus.h>
 
 #include "ctl/arguments.h"
@@ -30,7 +32,9 @@ typedef struct Awaited {
 
 struct Progress {
         const Arguments *arguments;
+        FILE *out; /* where it is shown; in place only on standard output */
         sd_bus *bus;
+        sd_bus_slot *statuses; /* the match for what is shown */
         const char *condition; /* "ready", "stopped", "settled" */
         Awaited **items;
         size_t n_items;
@@ -59,6 +63,9 @@ void progress_done(Progress *progress);
 /* Takes a dictionary as Wait answers it, and judges whether it is what was waited for. */
 int awaited_take_details(Awaited *item, sd_bus_message *reply);
 bool awaited_is_satisfied(const Awaited *item);
+
+/* Adds all that App.Wait answers; what is there already is not waited for. */
+int progress_take_app(Progress *progress, sd_bus_message *reply, const char *app);
 
 /* It has come to an end. complaint is taken over; NULL: it has come true. */
 void awaited_finish(Awaited *item, int result, char *complaint);

@@ -14,6 +14,7 @@
 #include "ctl/screen.h"
 #include "ctl/text.h"
 #include "util/strv.h"
+#include "util/visible.h"
 
 #define COLUMNS_DEFAULT 80
 #define ROWS_DEFAULT 24
@@ -21,6 +22,7 @@
 static const char *const escapes[_COLOR_MAX] = {
         [COLOR_NONE] = "\033[0m",   [COLOR_BOLD] = "\033[1m",    [COLOR_GRAY] = "\033[90m",
         [COLOR_GREEN] = "\033[32m", [COLOR_YELLOW] = "\033[33m", [COLOR_RED] = "\033[31m",
+        [COLOR_CYAN] = "\033[36m",  [COLOR_BLUE] = "\033[34m",   [COLOR_MAGENTA] = "\033[35m",
 };
 
 static const char *const glyphs[_GLYPH_MAX][2] = {
@@ -84,7 +86,7 @@ Color color_of_status(const char *status) {
 }
 
 char *screen_fit(const Screen *screen, const char *text, unsigned n_columns) {
-        _cleanup_free_ char *visible = text_make_visible(text);
+        _cleanup_free_ char *visible = visible_make(text);
 
         if (!visible)
                 return NULL;

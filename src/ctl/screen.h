@@ -17,6 +17,9 @@ typedef enum Color {
         COLOR_GREEN,
         COLOR_YELLOW,
         COLOR_RED,
+        COLOR_CYAN,
+        COLOR_BLUE,
+        COLOR_MAGENTA,
         _COLOR_MAX,
 } Color;
 

@@ -90,34 +90,6 @@ static int stop_target(Progress *progress, sd_bus *bus, const Target *target, co
                             : add_all_of(progress, bus, target->app);
 }
 
-/* a{sa{sv}}: the answer for each sidecar of an app. */
-static int take_app_state(Progress *progress, sd_bus_message *reply, const char *app) {
-        const char *name;
-        Awaited *item;
-        int r;
-
-        r = sd_bus_message_enter_container(reply, 'a', "{sa{sv}}");
-        if (r < 0)
-                return r;
-
-        while ((r = sd_bus_message_enter_container(reply, 'e', "sa{sv}")) > 0) {
-                r = sd_bus_message_read_basic(reply, 's', &name);
-                if (r >= 0)
-                        r = progress_add(progress, app, name, 0, &item);
-                if (r >= 0)
-                        r = awaited_take_details(item, reply);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-                if (r < 0)
-                        return r;
-                /* One that is not there yet is waited for by itself, with what time is left. */
-                if (awaited_is_satisfied(item))
-                        awaited_finish(item, 0, NULL);
-        }
-
-        return r;
-}
-
 /* Only the daemon knows which sidecars of an app are wanted up. */
 static int wait_for_app(Progress *progress, sd_bus *bus, const Target *target) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
@@ -131,7 +103,7 @@ static int wait_for_app(Progress *progress, sd_bus *bus, const Target *target) {
         if (r >= 0)
                 r = client_send(bus, call, TIMEOUT_NEVER, &reply);
         if (r == 0)
-                r = take_app_state(progress, reply, target->app);
+                r = progress_take_app(progress, reply, target->app);
         if (r != 0)
                 return r;
 

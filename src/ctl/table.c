@@ -12,6 +12,7 @@
 #include "ctl/table.h"
 #include "ctl/text.h"
 #include "util/macro.h"
+#include "util/visible.h"
 
 #define GAP 2u
 #define COLUMN_WIDTH_MIN 4u
@@ -24,7 +25,7 @@ int table_add(Table *table, const char *text, Color color) {
                 return -ENOMEM;
         table->cells = grown;
 
-        visible = text_make_visible(text);
+        visible = visible_make(text);
         if (!visible)
                 return -ENOMEM;
 

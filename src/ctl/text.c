@@ -3,8 +3,7 @@
 /*
  * Text
  *
- * What drives a terminal: ECMA-48 control characters, and the bidirectional controls of Unicode
- * (UAX #9), by which a line can be made to read as another one.
+ * Columns are those of wcwidth(3); what has none, or drives the terminal, was made visible before.
  */
 
 #include <stdbool.h>
@@ -17,60 +16,12 @@
 #include "util/macro.h"
 #include "util/utf8.h"
 
-#define ESCAPE_BYTES_MAX sizeof("\\u202e")
-
-/* Of valid UTF-8. Moves text behind the character. */
+/* The next character of valid UTF-8, in which none reaches beyond the end. Moves text behind it. */
 static uint32_t decode(const char **text) {
-        static const uint8_t masks[] = { 0, 0x7F, 0x1F, 0x0F, 0x07 };
-        const uint8_t *bytes = (const uint8_t *) *text;
-        size_t length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xE0 ? 2 : bytes[0] < 0xF0 ? 3 : 4;
-        uint32_t character = bytes[0] & masks[length];
+        uint32_t character = 0;
 
-        for (size_t i = 1; i < length; i++)
-                character = character << 6 | (bytes[i] & 0x3F);
-
-        *text += length;
+        *text += utf8_decode(*text, UTF8_BYTES_MAX, &character);
         return character;
-}
-
-static bool drives_terminal(uint32_t character) {
-        static const struct {
-                uint32_t low, high;
-        } ranges[] = {
-                { 0x01, 0x08 },     { 0x0A, 0x1F },     { 0x7F, 0x9F },     { 0x061C, 0x061C },
-                { 0x200E, 0x200F }, { 0x2028, 0x202E }, { 0x2066, 0x2069 },
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(ranges); i++)
-                if (character >= ranges[i].low && character <= ranges[i].high)
-                        return true;
-
-        return false;
-}
-
-static char *append_visible(char *to, const char *from, const char *end, uint32_t character) {
-        if (!drives_terminal(character))
-                return mempcpy(to, from, (size_t) (end - from));
-
-        return to + sprintf(to, character < 0x80 ? "\\x%02x" : "\\u%04x", character);
-}
-
-char *text_make_visible(const char *text) {
-        _cleanup_free_ char *valid = utf8_make_valid(text, strlen(text));
-        char *visible, *to;
-
-        to = visible = valid ? malloc(strlen(valid) * ESCAPE_BYTES_MAX + 1) : NULL;
-        if (!visible)
-                return NULL;
-
-        for (const char *from = valid, *end = valid; *from; from = end) {
-                uint32_t character = decode(&end);
-
-                to = append_visible(to, from, end, character);
-        }
-
-        *to = '\0';
-        return visible;
 }
 
 /* wcwidth(3) answers -1 for what the locale does not know, which terminals show as one column. */
@@ -124,15 +75,6 @@ char *text_of_time(char buffer[static TEXT_TIME_MAX], uint64_t realtime_usec) {
         struct tm tm = local_time(realtime_usec);
 
         (void) strftime(buffer, TEXT_TIME_MAX, "%Y-%m-%d %H:%M:%S", &tm);
-        return buffer;
-}
-
-char *text_of_log_time(char buffer[static TEXT_TIME_MAX], uint64_t realtime_usec) {
-        struct tm tm = local_time(realtime_usec);
-        size_t length = strftime(buffer, TEXT_TIME_MAX, "%b %d %H:%M:%S", &tm);
-
-        (void) snprintf(buffer + length, TEXT_TIME_MAX - length, ".%03u",
-                        (unsigned) (realtime_usec % USEC_PER_SEC / USEC_PER_MSEC));
         return buffer;
 }
 

@@ -4,8 +4,8 @@
 /*
  * Text
  *
- * Text as a terminal shows it: how wide it is, cut to what fits, with all that would drive the
- * terminal made visible. And times and sizes as people read them.
+ * Text as a terminal shows it: how wide it is, cut to what fits. And times and sizes as people read
+ * them. What would drive the terminal is made visible by util/visible.h.
  */
 
 #include <stdint.h>
@@ -13,12 +13,6 @@
 #include "util/duration.h"
 
 #define TEXT_TIME_MAX 64
-
-/*
- * A new string in which C0, C1 and DEL are "\x1b", and what turns the direction of writing is
- * "\u202e". A tab stays. NULL for lack of memory.
- */
-char *text_make_visible(const char *text);
 
 /* Columns, by the locale's LC_CTYPE. text is valid UTF-8 without control characters. */
 unsigned text_width(const char *text);
@@ -28,9 +22,6 @@ int text_cut(char **text, unsigned n_columns, const char *mark);
 
 /* "2026-11-22 11:00:34", in local time. Answers buffer. */
 char *text_of_time(char buffer[static TEXT_TIME_MAX], uint64_t realtime_usec);
-
-/* "Nov 22 11:00:34.123", in front of a line of log. Answers buffer. */
-char *text_of_log_time(char buffer[static TEXT_TIME_MAX], uint64_t realtime_usec);
 
 /* "42.1M". Answers buffer. */
 char *text_of_bytes(char buffer[static TEXT_TIME_MAX], uint64_t n_bytes);

@@ -17,8 +17,9 @@
 
 #define ANY_NUMBER SIZE_MAX
 #define OPTIONS_WAIT (OPTION_JSON | OPTION_NO_WAIT | OPTION_TIMEOUT)
-#define OPTIONS_LOGS \
-        (OPTION_JSON | OPTION_FOLLOW | OPTION_LINES | OPTION_SINCE | OPTION_STREAM | OPTION_OUTPUT)
+#define OPTIONS_LOGS                                                                 \
+        (OPTION_JSON | OPTION_FOLLOW | OPTION_LINES | OPTION_SINCE | OPTION_STREAM | \
+         OPTION_GENERATION | OPTION_OUTPUT)
 
 /* clang-format off */
 
@@ -38,7 +39,7 @@ static const Verb verbs[] = {
         { "kill", verb_kill, OPTION_JSON | OPTION_SIGNAL | OPTION_WHOM, 1, ANY_NUMBER,
           "kill [-s SIGNAL] [--whom=main|all] APP/NAME...", "send a signal (TERM) to its processes" },
         { "logs", verb_logs, OPTIONS_LOGS, 1, ANY_NUMBER,
-          "logs [-f] [-n N] [--since=TIME] [--stream=STREAM] [-o short|cat|json] APP[/NAME]...",
+          "logs [-f] [-n N] [--since=TIME] [--stream=STREAM] [--generation=N] [-o short|cat|json] APP[/NAME]...",
           "what sidecars have written" },
         { "events", verb_events, OPTION_JSON | OPTION_LINES | OPTION_NO_WAIT, 0, 1,
           "events [-n N] [--no-wait] [APP]", "what happened, and what happens from now on" },
@@ -48,6 +49,8 @@ static const Verb verbs[] = {
           "mode APP [MODE] [--dry-run]", "show the modes of an app, or switch to another" },
         { "hold", verb_hold, 0, 2, ANY_NUMBER,
           "hold APP[/NAME] -- COMMAND...", "keep an app's sidecars up while a command runs" },
+        { "run", verb_run, OPTION_TIMEOUT, 2, ANY_NUMBER,
+          "run MANIFEST -- COMMAND...", "run a command with the sidecars of a manifest in your work tree" },
         { "check", verb_check, OPTION_JSON, 1, ANY_NUMBER,
           "check FILE...", "tell what is wrong with manifests" },
         { "daemon", verb_daemon, OPTION_JSON | OPTION_TIMEOUT, 1, 1,
@@ -55,7 +58,7 @@ static const Verb verbs[] = {
           "start it if it is not there; let what is installed now take over, unnoticed" },
         { "version", verb_version, OPTION_JSON, 0, 0,
           "version", "tell the version" },
-        { .name = "top" }, { .name = "run" }, { .name = "show" },
+        { .name = "top" }, { .name = "show" },
         { .name = "cat" }, { .name = "import" }, { .name = "export" }, { .name = "doctor" },
 };
 /* clang-format on */

@@ -26,6 +26,7 @@ int verb_list(const Arguments *arguments);
 int verb_logs(const Arguments *arguments);
 int verb_mode(const Arguments *arguments);
 int verb_restart(const Arguments *arguments);
+int verb_run(const Arguments *arguments);
 int verb_start(const Arguments *arguments);
 int verb_status(const Arguments *arguments);
 int verb_stop(const Arguments *arguments);

@@ -17,6 +17,7 @@
 #include "ctl/verbs.h"
 #include "util/clock.h"
 #include "util/strv.h"
+#include "util/visible.h"
 
 #define LABEL_WIDTH 10
 #define GENERATIONS_MAX 8
@@ -133,7 +134,7 @@ static int print_field(const char *label, const char *text) {
 
         if (!*text)
                 return 0;
-        visible = text_make_visible(text);
+        visible = visible_make(text);
         if (!visible)
                 return -ENOMEM;
 

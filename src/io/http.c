@@ -73,6 +73,25 @@ static int request_error(const HttpRequest *request, CURLcode code) {
         }
 }
 
+/* What curl has no words for that say what the server did: limits of ours, and of curl's. */
+static const char *request_say(const HttpRequest *request, CURLcode code) {
+        switch (code) {
+
+        case CURLE_UNSUPPORTED_PROTOCOL:
+                return "what it answers is no HTTP";
+
+        case CURLE_WRITE_ERROR:
+                return "its answer has no end";
+
+        case CURLE_OUT_OF_MEMORY:
+                return "its answer is longer than there is room for";
+
+        default:
+                return request->message[0] ? request->message
+                                           : request->client->curl->easy_strerror(code);
+        }
+}
+
 /* Once it has answered, that the body was cut short, by the server or by us, changes nothing. */
 static void client_on_done(CURL *easy, CURLcode code, void *userdata) {
         const HttpClient *client = userdata;
@@ -82,7 +101,7 @@ static void client_on_done(CURL *easy, CURLcode code, void *userdata) {
         (void) client->curl->easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &request);
         answer.status = request->status;
         answer.error = request->status != 0 ? 0 : request_error(request, code);
-        answer.message = request->message[0] ? request->message : client->curl->easy_strerror(code);
+        answer.message = request_say(request, code);
         request->handler(&answer, request->userdata);
 }
 

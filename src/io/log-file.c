@@ -14,8 +14,7 @@
 int log_file_new(LogFile **ret,
                  LogWriter *writer,
                  const LogFileSpec *spec,
-                 log_file_room_handler_t on_room,
-                 log_file_state_handler_t on_state,
+                 const LogFileHandlers *handlers,
                  void *userdata) {
         _cleanup_(rotated_file_freep) RotatedFile *disk = NULL;
         LogFile *file;
@@ -35,8 +34,7 @@ int log_file_new(LogFile **ret,
 
         file->writer = writer;
         file->disk = TAKE_PTR(disk);
-        file->on_room = on_room;
-        file->on_state = on_state;
+        file->handlers = *handlers;
         file->userdata = userdata;
         *ret = file;
         return 0;
@@ -97,4 +95,14 @@ void log_file_publish(LogFile *file, const LogExtent *extent) {
         if (!log_file_is_written(file))
                 log_file_call_thread(file);
         (void) pthread_mutex_unlock(&file->writer->lock);
+}
+
+bool log_file_is_behind(LogFile *file, uint64_t position) {
+        bool is_behind;
+
+        (void) pthread_mutex_lock(&file->writer->lock);
+        is_behind =
+                file->done < log_store_raw(log_memory_store(file->memory), &file->extent, position);
+        (void) pthread_mutex_unlock(&file->writer->lock);
+        return is_behind;
 }

@@ -37,19 +37,26 @@ typedef struct LogFileSpec {
         uint32_t max_files; /* the one being written included */
 } LogFileSpec;
 
-/* There is room again after log_file_room() said that there is none. */
-typedef void (*log_file_room_handler_t)(void *userdata);
-/*
- * The file cannot be written (error: positive errno), or can again (0). Said once a change. In
- * between there is always room; the file is tried again each second.
- */
-typedef void (*log_file_state_handler_t)(int error, void *userdata);
+typedef struct LogFileHandlers {
+        /* There is room again after log_file_room() said that there is none. */
+        void (*on_room)(void *userdata);
+        /*
+         * The file cannot be written (error: positive errno), or can again (0). Said once a change.
+         * In between there is always room; the file is tried again each second.
+         */
+        void (*on_state)(int error, void *userdata);
+        /*
+         * So many bytes are missing in it since this was said last; where they are, it has lines
+         * about them. Said when it has caught up, and while it does not each ten seconds. Or NULL.
+         */
+        void (*on_lost)(uint64_t n_bytes, void *userdata);
+} LogFileHandlers;
 
+/* The handlers are copied. */
 int log_file_new(LogFile **ret,
                  LogWriter *writer,
                  const LogFileSpec *spec,
-                 log_file_room_handler_t on_room,
-                 log_file_state_handler_t on_state,
+                 const LogFileHandlers *handlers,
                  void *userdata);
 /* What was published is still written, later. */
 LogFile *log_file_free(LogFile *file);
@@ -71,3 +78,6 @@ size_t log_file_room(LogFile *file, size_t n_besides);
 void log_file_reserve(LogFile *file, uint64_t position);
 /* So far it is. */
 void log_file_publish(LogFile *file, const LogExtent *extent);
+
+/* Whether the file still lacks something from before that position. */
+bool log_file_is_behind(LogFile *file, uint64_t position);

@@ -14,7 +14,7 @@
 #include "io/log-memory.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
-#define MAPPED_BYTES (LOG_STORE_BYTES + LOG_RING_BYTES)
+#define MAPPED_BYTES (LOG_STORE_BYTES + LOG_STORE_RING_BYTES)
 
 struct LogMemory {
         unsigned n_refs; /* of two threads */
@@ -33,7 +33,8 @@ static int memory_map(LogMemory *memory, int fd) {
         memory->store.bytes = base + LOG_STORE_HEADER_BYTES;
         again = base + LOG_STORE_BYTES;
         if (mmap(base, LOG_STORE_BYTES, access, flags, fd, 0) == MAP_FAILED ||
-            mmap(again, LOG_RING_BYTES, access, flags, fd, LOG_STORE_HEADER_BYTES) == MAP_FAILED)
+            mmap(again, LOG_STORE_RING_BYTES, access, flags, fd, LOG_STORE_HEADER_BYTES) ==
+                    MAP_FAILED)
                 return -errno;
 
         return 0;
@@ -95,4 +96,11 @@ LogMemory *log_memory_unref(LogMemory *memory) {
 
 const LogStore *log_memory_store(const LogMemory *memory) {
         return &memory->store;
+}
+
+void log_memory_trim(const LogMemory *memory, uint64_t position) {
+        const uint64_t page = LOG_STORE_PAGE_BYTES, next = (position + page - 1) / page * page;
+
+        (void) madvise(log_store_at(&memory->store, next),
+                       LOG_STORE_RING_BYTES - LOG_RING_BYTES - LOG_STORE_PAGE_BYTES, MADV_REMOVE);
 }

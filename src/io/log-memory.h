@@ -24,3 +24,6 @@ LogMemory *log_memory_unref(LogMemory *memory);
 DEFINE_CLEANUP(LogMemory, log_memory_unref);
 
 const LogStore *log_memory_store(const LogMemory *memory);
+
+/* Gives back what is more than LOG_RING_BYTES before that position, at which the ring ends. */
+void log_memory_trim(const LogMemory *memory, uint64_t position);

@@ -27,7 +27,17 @@
 
 /* After which a disk that refused is asked again. */
 #define PAUSE_USEC USEC_PER_SEC
+
+/*
+ * To wake the thread costs more than what it then does with a few lines, and while it is awake for
+ * each of them it has the core that the sidecar or the loop could have.
+ */
+#define GATHER_USEC (20 * USEC_PER_MSEC)
+#define GATHER_BYTES (64u * 1024u)
+#define GO_ON_BYTES (16u * 1024u) /* it is awake, and has that much */
+
 #define FLUSH_USEC USEC_PER_SEC
+#define TELL_LOST_USEC (10 * USEC_PER_SEC)
 
 static uint64_t now_usec(void) {
         struct timespec now;
@@ -49,6 +59,8 @@ static bool cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_
 static void file_unplace(LogFile *file) {
         if (file->place == LOG_FILE_IS_QUEUED)
                 TAILQ_REMOVE(&file->writer->queue, file, link);
+        else if (file->place == LOG_FILE_GATHERS)
+                TAILQ_REMOVE(&file->writer->gathering, file, link);
         else if (file->place == LOG_FILE_PAUSES)
                 TAILQ_REMOVE(&file->writer->pausing, file, link);
 
@@ -69,21 +81,42 @@ static void file_pause(LogFile *file) {
         file->place = LOG_FILE_PAUSES;
 }
 
+/* All of these wait equally long, too. */
+static void file_gather(LogFile *file) {
+        file->due_usec = now_usec() + GATHER_USEC;
+        TAILQ_INSERT_TAIL(&file->writer->gathering, file, link);
+        file->place = LOG_FILE_GATHERS;
+}
+
+static uint64_t file_n_unwritten(const LogFile *file) {
+        return log_extent_raw(&file->extent) - file->done;
+}
+
 void log_file_call_thread(LogFile *file) {
+        LogWriter *writer = file->writer;
+        bool is_first = TAILQ_EMPTY(&writer->gathering);
+
         if (file->error != 0 || file->place == LOG_FILE_IS_QUEUED ||
             file->place == LOG_FILE_IS_AT_WORK)
                 return;
 
-        file_queue(file);
-        (void) pthread_cond_signal(&file->writer->work);
+        if (file_n_unwritten(file) >= GATHER_BYTES) {
+                file_queue(file);
+                (void) pthread_cond_signal(&writer->work);
+        } else if (file->place == LOG_FILE_RESTS) {
+                file_gather(file);
+                /* Behind others nothing changes for the thread: it waits for the first one. */
+                if (is_first)
+                        (void) pthread_cond_signal(&writer->work);
+        }
 }
 
 uint64_t log_file_get_oldest(const LogFile *file, uint64_t position) {
-        if (position <= LOG_RING_BYTES)
+        if (position <= LOG_STORE_RING_BYTES)
                 return 0;
 
         return log_store_raw(log_memory_store(file->memory), &file->extent,
-                             position - LOG_RING_BYTES);
+                             position - LOG_STORE_RING_BYTES);
 }
 
 bool log_file_is_written(const LogFile *file) {
@@ -121,8 +154,8 @@ void log_file_release(LogFile *file) {
 
         if (file->place != LOG_FILE_IS_AT_WORK && log_file_is_written(file))
                 file_destroy(file);
-        else if (file->place == LOG_FILE_PAUSES) {
-                /* The disk refused: its last chance is now. */
+        else if (file->place == LOG_FILE_GATHERS || file->place == LOG_FILE_PAUSES) {
+                /* Nothing more will come together; to a disk that refused it is the last chance. */
                 file_queue(file);
                 (void) pthread_cond_signal(&file->writer->work);
         }
@@ -236,6 +269,8 @@ static int file_write_lost(LogFile *file, uint64_t n_lost) {
         (void) pthread_mutex_lock(&file->writer->lock);
 
         file->done = note.raw;
+        if (r >= 0)
+                file->n_lost += n_lost;
         return r;
 }
 
@@ -272,6 +307,19 @@ static int file_write(LogFile *file) {
         return file_write_piece(file);
 }
 
+/* A disk that is slow for ever would have something to tell at each write. */
+static void file_tell_lost(LogFile *file) {
+        uint64_t now = now_usec();
+
+        if (file->n_lost == 0 || file->has_lost || !file->handlers.on_lost ||
+            (!log_file_is_written(file) && now < file->told_lost_usec + TELL_LOST_USEC))
+                return;
+
+        file->told_lost_usec = now;
+        file->has_lost = true;
+        file_tell_loop(file);
+}
+
 static void file_note_result(LogFile *file, int r) {
         if ((file->error != 0) != (r < 0)) {
                 file->error = -r;
@@ -279,6 +327,7 @@ static void file_note_result(LogFile *file, int r) {
         }
 
         file_tell_room(file);
+        file_tell_lost(file);
 }
 
 static void writer_work(LogFile *file) {
@@ -294,13 +343,25 @@ static void writer_work(LogFile *file) {
                 file_destroy(file);
         else if (r < 0)
                 file_pause(file);
-        else if (!log_file_is_written(file))
+        else if (file->is_released || file_n_unwritten(file) >= GO_ON_BYTES)
                 file_queue(file);
+        else if (!log_file_is_written(file))
+                file_gather(file);
+}
+
+static LogFile *writer_next_due(const LogWriter *writer) {
+        LogFile *pausing = TAILQ_FIRST(&writer->pausing),
+                *gathering = TAILQ_FIRST(&writer->gathering);
+
+        if (!pausing || !gathering)
+                return pausing ? pausing : gathering;
+
+        return gathering->due_usec < pausing->due_usec ? gathering : pausing;
 }
 
 /* Answers false when there is nothing left to do, ever. */
 static bool writer_step(LogWriter *writer) {
-        LogFile *file = TAILQ_FIRST(&writer->queue), *due = TAILQ_FIRST(&writer->pausing);
+        LogFile *file = TAILQ_FIRST(&writer->queue), *due = writer_next_due(writer);
 
         if (writer->is_abandoned)
                 return false;
@@ -321,7 +382,7 @@ static bool writer_step(LogWriter *writer) {
 static void writer_destroy(LogWriter *writer) {
         LogFile *file;
 
-        while ((file = TAILQ_FIRST(&writer->queue)) || (file = TAILQ_FIRST(&writer->pausing)))
+        while ((file = TAILQ_FIRST(&writer->queue)) || (file = writer_next_due(writer)))
                 file_destroy(file);
 
         (void) pthread_cond_destroy(&writer->copied);
@@ -353,6 +414,7 @@ typedef struct News {
         LogFile *file;
         bool is_state;
         int error;
+        uint64_t n_lost;
 } News;
 
 static bool writer_next_news(LogWriter *writer, News *ret) {
@@ -360,10 +422,14 @@ static bool writer_next_news(LogWriter *writer, News *ret) {
 
         (void) pthread_mutex_lock(&writer->lock);
         while ((file = TAILQ_FIRST(&writer->news))) {
-                *ret = (News){ file, file->error != file->told_error, file->error };
+                *ret = (News){ file, file->error != file->told_error, file->error, 0 };
 
                 if (ret->is_state) {
                         file->told_error = file->error;
+                        break;
+                }
+                if (TAKE(file->has_lost, false)) {
+                        ret->n_lost = TAKE(file->n_lost, 0);
                         break;
                 }
                 if (TAKE(file->has_room, false))
@@ -387,9 +453,11 @@ static int writer_on_news(sd_event_source *source, int fd, uint32_t revents, voi
 
         while (writer_next_news(writer, &news))
                 if (news.is_state)
-                        news.file->on_state(news.error, news.file->userdata);
+                        news.file->handlers.on_state(news.error, news.file->userdata);
+                else if (news.n_lost > 0)
+                        news.file->handlers.on_lost(news.n_lost, news.file->userdata);
                 else
-                        news.file->on_room(news.file->userdata);
+                        news.file->handlers.on_room(news.file->userdata);
 
         return 0;
 }
@@ -416,6 +484,7 @@ int log_writer_new(LogWriter **ret, sd_event *event) {
                 return -ENOMEM;
 
         TAILQ_INIT(&writer->queue);
+        TAILQ_INIT(&writer->gathering);
         TAILQ_INIT(&writer->pausing);
         TAILQ_INIT(&writer->news);
         writer_init_locks(writer);

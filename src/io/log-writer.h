@@ -19,23 +19,23 @@
 #include "model/log-ring.h"
 
 /* A piece a file and turn: small enough to make room early, large enough for write(2). */
-#define LOG_PIECE_BYTES (64u * 1024u)
+#define LOG_PIECE_BYTES (128u * 1024u)
 
 /* What the ring may copy of lines meanwhile, for each of two pipes. */
-#define LOG_FILE_ROOM_BYTES (LOG_RING_BYTES - 2 * LOG_RING_COPY_BYTES_MAX)
+#define LOG_FILE_ROOM_BYTES (LOG_STORE_RING_BYTES - 2 * LOG_RING_COPY_BYTES_MAX)
 
 typedef enum LogFilePlace {
         LOG_FILE_RESTS,
         LOG_FILE_IS_QUEUED,  /* LogWriter::queue: something is to be written */
         LOG_FILE_IS_AT_WORK, /* the thread has it */
+        LOG_FILE_GATHERS,    /* LogWriter::gathering, until due_usec or more has come together */
         LOG_FILE_PAUSES,     /* LogWriter::pausing, until due_usec */
 } LogFilePlace;
 
 struct LogFile {
         LogWriter *writer;
         RotatedFile *disk; /* the thread's */
-        log_file_room_handler_t on_room;
-        log_file_state_handler_t on_state;
+        LogFileHandlers handlers;
         void *userdata;
 
         /* What follows is under LogWriter::lock. */
@@ -53,8 +53,11 @@ struct LogFile {
         int told_error;    /* what on_state said last */
         bool wants_room;   /* somebody was told that there is none */
         bool has_room;     /* news: there is room again */
-        bool is_news;      /* in LogWriter::news */
-        bool is_released;  /* by log_file_free(): goes when all is written */
+        uint64_t n_lost;   /* bytes, not told yet */
+        uint64_t told_lost_usec;
+        bool has_lost;    /* news: n_lost is to be told */
+        bool is_news;     /* in LogWriter::news */
+        bool is_released; /* by log_file_free(): goes when all is written */
         TAILQ_ENTRY(LogFile) news_link;
 };
 
@@ -70,7 +73,8 @@ struct LogWriter {
         pthread_cond_t end;    /* log_writer_free() does */
         pthread_cond_t copied; /* log_file_reserve() does */
         LogFileList queue;     /* LogFile::link */
-        LogFileList pausing;   /* LogFile::link, the first that is due first */
+        LogFileList gathering; /* LogFile::link, the first that is due first */
+        LogFileList pausing;   /* likewise */
         LogFileList news;      /* LogFile::news_link */
         bool is_stopping;
         bool has_ended;
@@ -82,7 +86,10 @@ int log_writer_start(LogWriter *writer);
 
 /* All of these with the lock held. */
 
-/* There is something to write. A disk that refused is left alone until its pause is over. */
+/*
+ * There is something to write: at once if it is much, soon if it is little. A disk that refused is
+ * left alone until its pause is over.
+ */
 void log_file_call_thread(LogFile *file);
 /* Nobody will hear of it any more; the thread frees it when all is written, or cannot be. */
 void log_file_release(LogFile *file);

@@ -27,9 +27,25 @@
 #define READ_BYTES (64u * 1024u)
 #define PIPE_SMALL_BYTES (16u * 1024u)
 #define PIPE_LARGE_BYTES (64u * 1024u)
+/* A write that would not fit a page begins another one: a full pipe is seldom full of bytes. */
+#define PIPE_FULL_BYTES (PIPE_SMALL_BYTES / 4u * 3u)
 
 #define PATIENCE_USEC (200 * USEC_PER_MSEC)
 #define PATIENCE_ACCURACY_USEC (10 * USEC_PER_MSEC)
+
+#define TRIM_USEC USEC_PER_SEC
+#define TRIM_ACCURACY_USEC (USEC_PER_SEC / 2)
+#define TRIM_BYTES (64u * 1024u) /* for less of it nobody looks */
+
+/*
+ * Who is woken for each of the lines that a sidecar writes one by one costs the two of them more
+ * than the lines do. So who has come for little, often and at once, comes back after a while.
+ */
+#define LITTLE_BYTES (4u * 1024u)
+#define AT_ONCE_USEC 50u
+#define OFTEN 8u
+#define REST_USEC 100u
+#define REST_BYTES (PIPE_LARGE_BYTES / 4u * 3u) /* so near to full it would hold the sidecar up */
 
 #define PRIORITY_FIRST (-10)
 #define PRIORITY_LAST 10 /* with the flush of what changed, which must not starve either */
@@ -44,6 +60,10 @@ typedef struct OutputPipe {
         sd_event_source *source;
         unsigned n_reads;
         bool is_large;
+        sd_event_source *rest; /* left unread until this timer; NULL: it never was */
+        bool is_rested;        /* it was, before the last read */
+        unsigned n_often;      /* reads in a row */
+        uint64_t read_at_usec; /* CLOCK_REALTIME: when the last one was */
 } OutputPipe;
 
 struct Output {
@@ -57,6 +77,8 @@ struct Output {
         TAILQ_HEAD(, OutputPipe) pipes; /* of all generations, the oldest first */
         sd_event_source *patience;      /* the pipes are left unread until this timer */
         bool is_losing;                 /* it has run out: what does not fit the file is lost */
+        sd_event_source *trim;          /* what a flood has taken is given back at this timer */
+        uint64_t trimmed;               /* position: of what is before nothing is left */
 };
 
 static uint64_t now_realtime_usec(void) {
@@ -72,6 +94,7 @@ static OutputPipe *output_pipe_free(OutputPipe *pipe) {
 
         TAILQ_REMOVE(&pipe->output->pipes, pipe, link);
         sd_event_source_disable_unref(pipe->source);
+        sd_event_source_disable_unref(pipe->rest);
         safe_close(pipe->fd);
         free(pipe);
         return NULL;
@@ -112,6 +135,7 @@ Output *output_free(Output *output) {
         log_ring_end(output->ring);
         log_memory_unref(output->memory);
         sd_event_source_disable_unref(output->patience);
+        sd_event_source_disable_unref(output->trim);
         sd_event_unref(output->event);
         free(output);
         return NULL;
@@ -170,6 +194,36 @@ static void output_hold(Output *output) {
                 output->is_losing = true;
         else
                 output_enable(output, SD_EVENT_OFF);
+}
+
+static int output_on_trim(sd_event_source *source, uint64_t usec, void *userdata);
+
+/* Not at each turn of a flood, which would want it again. */
+static void output_schedule_trim(Output *output) {
+        if (output->trim ||
+            log_ring_reserved(output->ring) < output->trimmed + LOG_RING_BYTES + TRIM_BYTES)
+                return;
+
+        /* Without it the next read tries again. */
+        (void) sd_event_add_time_relative(output->event, &output->trim, CLOCK_MONOTONIC, TRIM_USEC,
+                                          TRIM_ACCURACY_USEC, output_on_trim, output);
+}
+
+/* Not what the file still has to have: while it cannot be written, the memory stays. */
+static int output_on_trim(sd_event_source *source, uint64_t usec, void *userdata) {
+        Output *output = userdata;
+        uint64_t end = log_ring_reserved(output->ring), oldest = end - LOG_RING_BYTES;
+
+        (void) source, (void) usec;
+        output->trim = sd_event_source_disable_unref(output->trim);
+        if (output->file && log_file_is_behind(output->file, oldest)) {
+                output_schedule_trim(output);
+                return 0;
+        }
+
+        log_memory_trim(output->memory, end);
+        output->trimmed = oldest;
+        return 0;
 }
 
 /* How much may be read at once; 0: the file is behind. */
@@ -281,7 +335,7 @@ static ssize_t pipe_read(OutputPipe *pipe, size_t n_bytes) {
         r = output_ensure_memory(output);
         if (r < 0)
                 return r;
-        if (n_bytes >= PIPE_SMALL_BYTES)
+        if (n_bytes >= PIPE_FULL_BYTES)
                 pipe_grow(pipe);
 
         output_reserve(output, n_bytes);
@@ -293,6 +347,7 @@ static ssize_t pipe_read(OutputPipe *pipe, size_t n_bytes) {
         log_ring_take(output->ring, n > 0 ? (size_t) n : 0);
         CRASHPOINT("output-taken");
         output_publish(output);
+        output_schedule_trim(output);
         return n < 0 ? -errno : n;
 }
 
@@ -301,6 +356,43 @@ static void pipe_yield(OutputPipe *pipe) {
         bool is_last = ++pipe->n_reads % (READS_FIRST + 1) == READS_FIRST;
 
         (void) sd_event_source_set_priority(pipe->source, is_last ? PRIORITY_LAST : PRIORITY_FIRST);
+}
+
+static int pipe_on_rested(sd_event_source *source, uint64_t usec, void *userdata) {
+        OutputPipe *pipe = userdata;
+
+        (void) source, (void) usec;
+        pipe->is_rested = true;
+        if (!pipe->output->patience)
+                (void) sd_event_source_set_enabled(pipe->source, SD_EVENT_ON);
+        return 0;
+}
+
+static bool pipe_wants_rest(OutputPipe *pipe, size_t n_bytes) {
+        uint64_t now = now_realtime_usec(), since = now - pipe->read_at_usec;
+        bool is_rested = TAKE(pipe->is_rested, false);
+
+        pipe->read_at_usec = now;
+        if (is_rested)
+                return n_bytes >= LITTLE_BYTES && n_bytes < REST_BYTES;
+
+        pipe->n_often = n_bytes < LITTLE_BYTES && since < AT_ONCE_USEC ? pipe->n_often + 1 : 0;
+        return pipe->n_often >= OFTEN;
+}
+
+static void pipe_rest(OutputPipe *pipe) {
+        int r;
+
+        pipe->n_often = 0;
+        if (pipe->rest)
+                r = sd_event_source_set_time_relative(pipe->rest, REST_USEC);
+        else
+                r = sd_event_add_time_relative(pipe->output->event, &pipe->rest, CLOCK_MONOTONIC,
+                                               REST_USEC, 1, pipe_on_rested, pipe);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(pipe->rest, SD_EVENT_ONESHOT);
+        if (r >= 0)
+                (void) sd_event_source_set_enabled(pipe->source, SD_EVENT_OFF);
 }
 
 static void output_flush(Output *output, const LogOrigin *origin) {
@@ -322,6 +414,7 @@ static int pipe_on_readable(sd_event_source *source, int fd, uint32_t revents, v
         Output *output = pipe->output;
         uint64_t first_number = log_ring_next(output->ring);
         size_t room = output_room(output);
+        ssize_t n = 0;
         int n_there;
 
         (void) source;
@@ -333,8 +426,11 @@ static int pipe_on_readable(sd_event_source *source, int fd, uint32_t revents, v
         if (ioctl(fd, FIONREAD, &n_there) < 0)
                 n_there = 0;
         if (n_there > 0) {
-                if (pipe_read(pipe, (size_t) n_there < room ? (size_t) n_there : room) < 0)
+                n = pipe_read(pipe, (size_t) n_there < room ? (size_t) n_there : room);
+                if (n < 0)
                         output_hold(output);
+                else if (pipe_wants_rest(pipe, (size_t) n))
+                        pipe_rest(pipe);
                 else
                         pipe_yield(pipe);
         } else if (revents & (EPOLLHUP | EPOLLERR))

@@ -374,20 +374,6 @@ static void probe_on_outcome(Probe *probe, int error, unsigned status, const cha
         probe_finish(probe, step == PROBE_STEP_ASK ? PROBE_STEP_DEAD : step);
 }
 
-static int strv_copy(char ***ret, char *const *strv) {
-        _cleanup_(strv_freep) char **copy = NULL;
-        int r;
-
-        STRV_FOREACH (s, strv) {
-                r = strv_extend(&copy, *s);
-                if (r < 0)
-                        return r;
-        }
-
-        *ret = TAKE_PTR(copy);
-        return 0;
-}
-
 static int probe_set_http(Probe *probe, const ProbeTarget *target) {
         int r;
 

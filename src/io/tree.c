@@ -370,7 +370,7 @@ static bool is_awaited(const Tree *tree) {
 int tree_signal_main(Tree *tree, int signal) {
         if (is_awaited(tree)) {
                 tree->awaited_signal = signal;
-                return 0;
+                return 1;
         }
 
         return tree->main_pidfd < 0 ? -ESRCH : pidfd_signal_and_continue(tree->main_pidfd, signal);

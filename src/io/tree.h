@@ -122,7 +122,10 @@ DEFINE_CLEANUP(Tree, tree_free);
  */
 int tree_spawn(Tree *tree, const SpawnSpec *spec);
 
-/* The signal, then SIGCONT, to the main process alone; -ESRCH once it is reaped. */
+/*
+ * The signal, then SIGCONT, to the main process alone; -ESRCH once it is reaped. 1: it follows as
+ * soon as a guardian that was adopted has told of that process, just before on_forked().
+ */
 int tree_signal_main(Tree *tree, int signal);
 /* To every process of the tree, each proven to belong before it is signalled. */
 int tree_signal_all(Tree *tree, int signal);

@@ -117,7 +117,7 @@ static size_t strip_escapes(char *bytes, size_t n_bytes) {
 
 /* A new string, or NULL. */
 static char *clean(const LogLine *line, const Secrets *secrets) {
-        bool is_cut = line->is_split || line->n_bytes > LAST_WORDS_SCAN_BYTES_MAX;
+        bool is_cut = line->ending == LOG_ENDING_SPLIT || line->n_bytes > LAST_WORDS_SCAN_BYTES_MAX;
         size_t n_raw = line->n_bytes, n_bytes;
         _cleanup_free_ char *bytes = NULL;
         char *text;
@@ -248,7 +248,7 @@ static void page_fill(Page *page,
                         continue;
                 if (!goes_on)
                         page_add(page, &lines[i], secrets);
-                goes_on = lines[i].is_split;
+                goes_on = lines[i].ending == LOG_ENDING_SPLIT;
         }
 
         page_mark_noise(page);

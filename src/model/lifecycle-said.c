@@ -50,7 +50,9 @@ void lifecycle_on_watchdog_set(Lifecycle *l, uint64_t usec, uint64_t now) {
         arm_watchdog(l, now);
 }
 
+/* No time of it has run out, and none is told. */
 void lifecycle_on_watchdog_triggered(Lifecycle *l, uint64_t now) {
+        l->watchdog_usec = 0;
         l->watchdog_until = now;
 }
 

@@ -116,10 +116,9 @@ LogPattern *log_pattern_free(LogPattern *pattern) {
         return NULL;
 }
 
-int log_pattern_match(LogPattern *pattern, const char *line, size_t n_bytes) {
+static int match(LogPattern *pattern, const char *text, size_t n_bytes, uint32_t options) {
         /* Of this call, as it grows with the work and is kept by what it belongs to. */
         pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-        bool is_cut = n_bytes > LOG_PATTERN_LINE_BYTES_MAX;
         unsigned n_left = STEPS_MAX;
         int result;
 
@@ -127,9 +126,8 @@ int log_pattern_match(LogPattern *pattern, const char *line, size_t n_bytes) {
                 return -ENOMEM;
 
         (void) pcre2_set_callout(pattern->limits, on_step, &n_left);
-        result = pcre2_match(pattern->code, (PCRE2_SPTR) line,
-                             is_cut ? LOG_PATTERN_LINE_BYTES_MAX : n_bytes, 0,
-                             is_cut ? PCRE2_NOTEOL : 0, data, pattern->limits);
+        result = pcre2_match(pattern->code, (PCRE2_SPTR) text, n_bytes, 0, options, data,
+                             pattern->limits);
         pcre2_match_data_free(data);
 
         switch (result) {
@@ -141,4 +139,17 @@ int log_pattern_match(LogPattern *pattern, const char *line, size_t n_bytes) {
                 /* 0: a match with more groups than there was room to tell of. */
                 return result >= 0 ? 1 : -EOVERFLOW;
         }
+}
+
+int log_pattern_match(LogPattern *pattern, const char *line, size_t n_bytes) {
+        bool is_cut = n_bytes > LOG_PATTERN_LINE_BYTES_MAX;
+
+        return match(pattern, line, is_cut ? LOG_PATTERN_LINE_BYTES_MAX : n_bytes,
+                     is_cut ? PCRE2_NOTEOL : 0);
+}
+
+int log_pattern_match_whole(LogPattern *pattern, const char *text, size_t n_bytes) {
+        return n_bytes > LOG_PATTERN_LINE_BYTES_MAX
+                       ? -EOVERFLOW
+                       : match(pattern, text, n_bytes, PCRE2_ANCHORED | PCRE2_ENDANCHORED);
 }

@@ -34,3 +34,9 @@ DEFINE_CLEANUP(LogPattern, log_pattern_free);
  * of a second. Sane ones take a tenth of a microsecond.
  */
 int log_pattern_match(LogPattern *pattern, const char *line, size_t n_bytes);
+
+/*
+ * The same of a text that it is to match from the first byte to the last; one that is longer than
+ * LOG_PATTERN_LINE_BYTES_MAX is -EOVERFLOW.
+ */
+int log_pattern_match_whole(LogPattern *pattern, const char *text, size_t n_bytes);

@@ -95,7 +95,7 @@ static void ring_put(LogRing *ring,
                      uint64_t position,
                      size_t n_bytes,
                      size_t n_before,
-                     bool is_split) {
+                     LogEnding ending) {
         LogState *state = &ring->state;
 
         if (state->next - state->first == LOG_STORE_LINES - 1)
@@ -108,13 +108,21 @@ static void ring_put(LogRing *ring,
                 .n_before = (uint32_t) n_before,
                 .n_bytes = (uint16_t) n_bytes,
                 .stream = (uint8_t) origin->stream,
-                .is_split = is_split,
+                .ending = (uint8_t) ending,
         };
         state->next++;
 }
 
-static size_t without_return(const char *bytes, size_t n_bytes) {
-        return n_bytes > 0 && bytes[n_bytes - 1] == '\r' ? n_bytes - 1 : n_bytes;
+/* Of a line that was found to end behind these bytes. */
+static LogEnding find_ending(const char *bytes, size_t n_bytes, bool is_split) {
+        if (is_split)
+                return LOG_ENDING_SPLIT;
+
+        return n_bytes > 0 && bytes[n_bytes - 1] == '\r' ? LOG_ENDING_RETURN : LOG_ENDING_NEWLINE;
+}
+
+static size_t without_return(size_t n_bytes, LogEnding ending) {
+        return ending == LOG_ENDING_RETURN ? n_bytes - 1 : n_bytes;
 }
 
 /* Takes a span for a copy at the end of the ring, and answers where. */
@@ -229,6 +237,7 @@ static uint64_t ring_put_together(
         const char *bytes = log_store_at(&ring->store, begin);
         bool is_split;
         ssize_t n_more = find_end(bytes, n_read, LOG_LINE_BYTES_MAX - open->n_bytes, &is_split);
+        LogEnding ending;
         uint64_t position;
         size_t n_bytes;
         char *copy;
@@ -244,8 +253,8 @@ static uint64_t ring_put_together(
         copy = log_store_at(&ring->store, position);
         memcpy(copy, open_buffer(ring, open), open->n_bytes);
         memcpy(copy + open->n_bytes, bytes, (size_t) n_more);
-        ring_put(ring, origin, position, is_split ? n_bytes : without_return(copy, n_bytes),
-                 position - begin, is_split);
+        ending = find_ending(copy, n_bytes, is_split);
+        ring_put(ring, origin, position, without_return(n_bytes, ending), position - begin, ending);
         open->n_bytes = 0;
         return begin + (size_t) n_more + (is_split ? 0 : 1);
 }
@@ -258,14 +267,15 @@ ring_split(LogRing *ring, const LogOrigin *origin, uint64_t start, uint64_t end,
                 bool is_split;
                 ssize_t n_more = find_end(bytes + n_known, end - start - n_known,
                                           LOG_LINE_BYTES_MAX - n_known, &is_split);
+                LogEnding ending;
                 size_t n_bytes;
 
                 if (n_more < 0)
                         break;
 
                 n_bytes = n_known + (size_t) n_more;
-                ring_put(ring, origin, start, is_split ? n_bytes : without_return(bytes, n_bytes),
-                         0, is_split);
+                ending = find_ending(bytes, n_bytes, is_split);
+                ring_put(ring, origin, start, without_return(n_bytes, ending), 0, ending);
                 start += n_bytes + (is_split ? 0 : 1);
                 n_known = 0;
         }
@@ -355,7 +365,7 @@ void log_ring_flush(LogRing *ring, const LogOrigin *origin) {
                        open->n_bytes);
         }
 
-        ring_put(ring, origin, position, open->n_bytes, 0, false);
+        ring_put(ring, origin, position, open->n_bytes, 0, LOG_ENDING_NONE);
         open->n_bytes = 0;
         ring_commit(ring);
 }
@@ -395,7 +405,8 @@ static bool header_is_sound(const LogHeader *header) {
         for (uint64_t number = state->first; number < state->next; number++) {
                 const LogIndexEntry *entry = &header->index[number % LOG_STORE_LINES];
 
-                if (entry->n_bytes > LOG_LINE_BYTES_MAX || entry->stream >= _LOG_STREAM_MAX)
+                if (entry->n_bytes > LOG_LINE_BYTES_MAX || entry->stream >= _LOG_STREAM_MAX ||
+                    entry->ending >= _LOG_ENDING_MAX)
                         return false;
         }
 
@@ -450,6 +461,15 @@ uint64_t log_ring_next(const LogRing *ring) {
         return ring->state.next;
 }
 
+uint64_t log_ring_behind(const LogRing *ring, uint64_t number) {
+        if (number < ring->state.first)
+                number = ring->state.first;
+        if (number >= ring->state.next)
+                return 0;
+
+        return ring->state.end - ring_entry(ring, number)->position;
+}
+
 bool log_ring_get(const LogRing *ring, uint64_t number, LogLine *ret) {
         const LogIndexEntry *entry;
 
@@ -464,7 +484,7 @@ bool log_ring_get(const LogRing *ring, uint64_t number, LogLine *ret) {
                 .realtime_usec = entry->realtime_usec,
                 .generation = entry->generation,
                 .stream = (LogStream) entry->stream,
-                .is_split = entry->is_split,
+                .ending = (LogEnding) entry->ending,
                 .bytes = log_store_at(&ring->store, entry->position),
                 .n_bytes = entry->n_bytes,
         };

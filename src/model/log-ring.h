@@ -27,12 +27,21 @@ typedef enum LogStream {
 const char *log_stream_to_string(LogStream stream);
 LogStream log_stream_from_string(const char *text);
 
+/* What followed a line in its stream, and is not among its bytes. */
+typedef enum LogEnding {
+        LOG_ENDING_NEWLINE,
+        LOG_ENDING_SPLIT,  /* nothing: it is longer than LOG_LINE_BYTES_MAX, and goes on */
+        LOG_ENDING_RETURN, /* "\r\n" */
+        LOG_ENDING_NONE,   /* nothing: the stream ended */
+        _LOG_ENDING_MAX,
+} LogEnding;
+
 typedef struct LogLine {
         uint64_t number; /* rises for ever by one a line */
         uint64_t realtime_usec;
         uint64_t generation;
         LogStream stream;
-        bool is_split;     /* a piece of a line longer than LOG_LINE_BYTES_MAX, and not its last */
+        LogEnding ending;
         const char *bytes; /* without the newline; borrowed from the ring until the next append */
         size_t n_bytes;
 } LogLine;
@@ -88,6 +97,9 @@ uint64_t log_ring_reserved(const LogRing *ring);
 /* Number of the oldest line there is, and of the next one to come: equal where there is none. */
 uint64_t log_ring_first(const LogRing *ring);
 uint64_t log_ring_next(const LogRing *ring);
+
+/* How many bytes of the ring there are from that line on. */
+uint64_t log_ring_behind(const LogRing *ring, uint64_t number);
 
 /* The line of that number, or of the next higher that is there; false: there is none. */
 bool log_ring_get(const LogRing *ring, uint64_t number, LogLine *ret);

@@ -20,15 +20,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOG_RING_BYTES (256u * 1024u)
+#define LOG_RING_BYTES (256u * 1024u) /* whose lines are there to be read */
+/*
+ * After which a position is where another one was. What the lines do not take of it is room for the
+ * file to be behind in while a flood lasts: with less of it loop and thread wait for each other.
+ */
+#define LOG_STORE_RING_BYTES (512u * 1024u)
 #define LOG_LINE_BYTES_MAX (8u * 1024u)
 
-#define LOG_STORE_VERSION UINT64_C(0x00016c6f67646373) /* of no special form, but nobody else's */
+#define LOG_STORE_VERSION UINT64_C(0x00026c6f67646373) /* of no special form, but nobody else's */
 #define LOG_STORE_PAGE_BYTES 4096u
 
 #define LOG_STORE_LINES 4096u
 #define LOG_STORE_OPEN_LINES 4u
-#define LOG_STORE_SKIPS 4096u
+#define LOG_STORE_SKIPS 8192u
 #define LOG_SKIP_BYTES_MIN 128u /* so that twice as many are in the table as in the ring */
 
 typedef struct LogIndexEntry {
@@ -38,7 +43,7 @@ typedef struct LogIndexEntry {
         uint32_t n_before; /* a copy of bytes that began so much before: with them the line goes */
         uint16_t n_bytes;
         uint8_t stream;
-        bool is_split;
+        uint8_t ending; /* LogEnding */
 } LogIndexEntry;
 
 /* What follows the last newline of a stream. */
@@ -101,7 +106,7 @@ typedef struct LogHeader {
 #define LOG_STORE_HEADER_BYTES                                                   \
         ((sizeof(LogHeader) + LOG_STORE_PAGE_BYTES - 1) / LOG_STORE_PAGE_BYTES * \
          LOG_STORE_PAGE_BYTES)
-#define LOG_STORE_BYTES (LOG_STORE_HEADER_BYTES + LOG_RING_BYTES)
+#define LOG_STORE_BYTES (LOG_STORE_HEADER_BYTES + LOG_STORE_RING_BYTES)
 
 /* As it is mapped: the ring twice in a row, so that any span of it is in one piece. */
 typedef struct LogStore {
@@ -120,7 +125,7 @@ static inline void log_store_set(uint64_t *word, uint64_t value) {
 }
 
 static inline char *log_store_at(const LogStore *store, uint64_t position) {
-        return store->bytes + position % LOG_RING_BYTES;
+        return store->bytes + position % LOG_STORE_RING_BYTES;
 }
 
 /* How far the ring is filled, for who reads the bytes while more are added. */

@@ -16,7 +16,7 @@
 
 #define ARGUMENTS_MAX 256
 
-int arguments_read(Reader *reader, const Place *place, char ***arguments) {
+int argv_read(Reader *reader, const Place *place, char ***arguments) {
         for (Place item = place_first(place); place_is_there(&item); place_next(&item)) {
                 int r = reader_check_type(reader, &item, TYPE(string), "a string");
 
@@ -45,7 +45,7 @@ static int command_read(Reader *reader, const Place *place, const Row *row _unus
                                    "\"command\" has %zu items, of at most %d: take some out",
                                    json_object_array_length(place->value), ARGUMENTS_MAX);
 
-        return arguments_read(reader, place, &spec->command);
+        return argv_read(reader, place, &spec->command);
 }
 
 static int command_write(const Row *row _unused_, const void *field, json_object **ret) {
@@ -55,23 +55,10 @@ static int command_write(const Row *row _unused_, const void *field, json_object
 const Kind kind_command = { "a list of strings such as [\"binaries/server\", \"--verbose\"]",
                             TYPE(array), command_read, NULL, command_write };
 
-static int check_variable(Reader *reader, const Place *place) {
-        const char *name = place->key;
-
-        if (name[0] && !strchr(DIGITS, name[0]) &&
-            text_is_of(name, UPPER_CASE LOWER_CASE DIGITS "_"))
-                return 0;
-
-        return reader_fail(reader, place,
-                           "\"%s\" is no name of a variable: take letters, digits and \"_\", the"
-                           " first no digit",
-                           name);
-}
-
 static int env_read_one(Reader *reader, const Place *place, SidecarSpec *spec) {
         int r;
 
-        r = check_variable(reader, place);
+        r = reader_check_variable(reader, place);
         if (r < 0)
                 return r;
         if (!place->value)

@@ -34,10 +34,16 @@ extern const Kind kind_env;
 extern const Kind kind_working_directory;
 
 /* The templates of a program and its arguments. */
-int arguments_read(Reader *reader, const Place *place, char ***arguments);
+int argv_read(Reader *reader, const Place *place, char ***arguments);
 
 /* manifest-command.c: a bool, whether it is a pipe */
 extern const Kind kind_stdin;
+/* Names of variables: ^[A-Za-z_][A-Za-z0-9_]*$ */
+int reader_check_variable(Reader *reader, const Place *place);
+
+/* manifest-pass.c: a SidecarSpec */
+extern const Kind kind_passed;
+extern const Kind kind_arguments;
 
 /* manifest-port.c: a SidecarSpec */
 extern const Kind kind_port;
@@ -49,6 +55,7 @@ extern const Kind kind_tcp;
 extern const Kind kind_exec;
 extern const Kind kind_log;
 extern const Kind kind_notify;
+extern const Kind kind_pattern; /* of log, and of whoever has one: a char *; most: characters */
 
 /* manifest-probe.c: a char **, "Name: template" */
 extern const Kind kind_headers;

@@ -74,19 +74,19 @@ static const Row common_rows[] = {
 
 static const Table common_table = { .rows = common_rows, .n_rows = ELEMENTSOF(common_rows) };
 
-/* Ports come first: templates and probes refer to them. */
+/* Ports and "passEnv" come first: templates and probes refer to them. */
 static const Row sidecar_rows[] = {
         { .name = "description", .kind = &kind_text, .offset = FIELD(description), .most = 256 },
         { .name = "port", .kind = &kind_port },
         { .name = "ports", .kind = &kind_ports },
         { .name = "dependsOn", .kind = &kind_depends_on },
+        { .name = "passEnv", .kind = &kind_passed },
         { .name = "command", .kind = &kind_command, .is_required = true },
-        { .name = "args" },
+        { .name = "args", .kind = &kind_arguments },
         { .name = "workingDirectory",
           .kind = &kind_working_directory,
           .offset = FIELD(working_directory) },
         { .name = "env", .kind = &kind_env },
-        { .name = "passEnv" },
         { .name = "stdin", .kind = &kind_stdin, .offset = FIELD(stdin_is_pipe) },
         { .name = "autoStart",
           .kind = &kind_boolean,
@@ -281,6 +281,20 @@ base_dir_read(Reader *reader, const Place *place, const Row *row _unused_, void 
 
 static const Kind kind_base_dir = { "an absolute path", TYPE(string), base_dir_read, NULL, NULL };
 
+static int lifetime_read(Reader *reader, const Place *place, const Row *row _unused_, void *field) {
+        const char *word = place_string(place);
+
+        *(bool *) field = streq(word, "session");
+        if (*(bool *) field || streq(word, "owner"))
+                return 0;
+
+        return reader_fail(reader, place, "\"%s\" is no lifetime: write \"owner\" or \"session\"",
+                           word);
+}
+
+static const Kind kind_lifetime = { "\"owner\" or \"session\"", TYPE(string), lifetime_read, NULL,
+                                    NULL };
+
 /* Sidecars come before the modes, which refer to them. */
 static const Row app_rows[] = {
         { .name = "$schema", .kind = &kind_ignored },
@@ -288,8 +302,8 @@ static const Row app_rows[] = {
         { .name = "id", .kind = &kind_id, .offset = offsetof(Manifest, id), .is_required = true },
         { .name = "name", .kind = &kind_text, .offset = offsetof(Manifest, name), .most = 128 },
         { .name = "baseDir", .kind = &kind_base_dir },
-        { .name = "lifetime" },
-        { .name = "linger" },
+        { .name = "lifetime", .kind = &kind_lifetime, .offset = offsetof(Manifest, is_session) },
+        { .name = "linger", .kind = &kind_duration, .offset = offsetof(Manifest, linger_usec) },
         { .name = "permissions" },
         { .name = "defaults", .kind = &kind_defaults, .table = &common_table },
         { .name = "sidecars", .kind = &kind_sidecars, .is_required = true },

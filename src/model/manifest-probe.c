@@ -391,7 +391,7 @@ static int exec_read(Reader *reader, const Place *place, const Row *row _unused_
         int r;
 
         r = kind_take(reader, place, PROBE_EXEC, probe);
-        return r < 0 ? r : arguments_read(reader, place, &probe->command);
+        return r < 0 ? r : argv_read(reader, place, &probe->command);
 }
 
 static int exec_write(const Row *row _unused_, const void *field, json_object **ret) {
@@ -415,8 +415,8 @@ static int pattern_read(Reader *reader, const Place *place, const Row *row, void
         return r < 0 ? r : kind_text.read(reader, place, row, field);
 }
 
-static const Kind kind_pattern = { "a regular expression", TYPE(string), pattern_read, NULL,
-                                   text_write_if };
+const Kind kind_pattern = { "a regular expression", TYPE(string), pattern_read, NULL,
+                            text_write_if };
 
 static const char *const streams[] = {
         [LOG_CHOICE_ANY] = "any",

@@ -41,6 +41,12 @@ static void probe_spec_done(ProbeSpec *probe) {
         free(probe->alive);
 }
 
+static void passed_variable_done(PassedVariable *variable) {
+        free(variable->name);
+        free(variable->fallback);
+        free(variable->pattern);
+}
+
 SidecarSpec *sidecar_spec_unref(SidecarSpec *spec) {
         if (!spec || --spec->n_ref > 0)
                 return NULL;
@@ -57,6 +63,12 @@ SidecarSpec *sidecar_spec_unref(SidecarSpec *spec) {
         strv_free(spec->command);
         strv_free(spec->env);
         strv_free(spec->unset_env);
+        for (size_t i = 0; i < spec->n_passed; i++)
+                passed_variable_done(&spec->passed[i]);
+        free(spec->passed);
+        for (size_t i = 0; i < spec->n_argument_rules; i++)
+                free(spec->argument_rules[i].text);
+        free(spec->argument_rules);
         free(spec->working_directory);
         free(spec->app_id);
         free(spec->name);
@@ -78,6 +90,14 @@ const PortSpec *sidecar_spec_find_port(const SidecarSpec *spec, const char *name
         for (size_t i = 0; i < spec->n_ports; i++)
                 if (streq(spec->ports[i].name, name))
                         return &spec->ports[i];
+
+        return NULL;
+}
+
+const PassedVariable *sidecar_spec_find_passed(const SidecarSpec *spec, const char *name) {
+        for (size_t i = 0; i < spec->n_passed; i++)
+                if (streq(spec->passed[i].name, name))
+                        return &spec->passed[i];
 
         return NULL;
 }

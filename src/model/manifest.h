@@ -90,6 +90,24 @@ typedef struct ProbeSpec {
         uint64_t interval_usec;
 } ProbeSpec;
 
+typedef enum ArgumentsPolicy {
+        ARGUMENTS_NONE,
+        ARGUMENTS_ANY,
+        ARGUMENTS_LISTED, /* by one rule a position */
+} ArgumentsPolicy;
+
+typedef struct ArgumentRule {
+        char *text;
+        bool is_pattern; /* that an argument matches whole; else it is the argument */
+} ArgumentRule;
+
+/* A name of "passEnv". */
+typedef struct PassedVariable {
+        char *name;
+        char *fallback; /* its default; or NULL */
+        char *pattern;  /* that a value matches whole; or NULL: any does */
+} PassedVariable;
+
 typedef struct LivenessSpec {
         ProbeSpec probe;   /* PROBE_NONE: there is none */
         uint32_t failures; /* misses in a row that make it unhealthy */
@@ -135,9 +153,14 @@ struct SidecarSpec {
         char *base_dir;     /* of the app; or NULL */
         char *manifest_dir; /* absolute folder of the file, where the search for programs goes by */
 
-        char **command;          /* templates; the first is the program, never empty */
-        char **env;              /* NAME=template */
-        char **unset_env;        /* names that the manifest sets to null */
+        char **command;         /* templates; the first is the program, never empty */
+        char **env;             /* NAME=template */
+        char **unset_env;       /* names that the manifest sets to null */
+        PassedVariable *passed; /* what a hold may set; sorted by name */
+        size_t n_passed;
+        ArgumentsPolicy arguments; /* what a call of Start may add to the command */
+        ArgumentRule *argument_rules;
+        size_t n_argument_rules;
         char *working_directory; /* template; or NULL: the user's home */
         bool auto_start;
         bool stdin_is_pipe; /* else /dev/null */
@@ -180,6 +203,9 @@ bool restart_spec_is_success(const RestartSpec *restart, int exit_code);
 /* NULL where there is none of that name. The first port is the one the endpoint goes by. */
 const PortSpec *sidecar_spec_find_port(const SidecarSpec *spec, const char *name);
 
+/* NULL where "passEnv" has no such name. */
+const PassedVariable *sidecar_spec_find_passed(const SidecarSpec *spec, const char *name);
+
 typedef struct ModeSpec {
         char *name;
         char **sidecars;  /* those that it wants; NULL: all. None is an empty vector, not NULL */
@@ -194,7 +220,9 @@ typedef struct Manifest {
         size_t n_sidecars;
         ModeSpec *modes; /* in the order of the file; at least one (contract M4) */
         size_t n_modes;
-        char *default_mode; /* the name of one of them */
+        char *default_mode;   /* the name of one of them */
+        bool is_session;      /* lifetime: from login to logout; else as long as somebody holds */
+        uint64_t linger_usec; /* of a hold that does not say its own */
 } Manifest;
 
 Manifest *manifest_free(Manifest *manifest);

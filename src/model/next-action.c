@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "model/next-action.h"
+#include "model/program.h"
 #include "model/reason-code.h"
 #include "util/duration.h"
 
@@ -19,6 +20,12 @@
 #define REMEDY_FOR_DAEMONS                                                                         \
         "let the program stay in the foreground, for which most have an option; what only does a " \
         "piece of work is to have no \"port\" and no \"readiness\""
+
+#define REMEDY_FOR_THE_MISSING "install what the reason says is missing, or correct \"command\""
+
+#define REMEDY_FOR_THE_SILENT                                                                 \
+        "remove the cause, which it did not write down: its documentation may say what this " \
+        "code means"
 
 static char *backoff_text(const Lifecycle *l) {
         const RestartSpec *restart = &l->spec->restart;
@@ -110,16 +117,26 @@ static bool is_crash(int signal) {
                signal == SIGABRT || signal == SIGTRAP || signal == SIGSYS;
 }
 
-const char *next_action_remedy(const Lifecycle *l, bool port_is_held) {
+static const char *remedy_for_exit(const Lifecycle *l, bool has_last_words) {
+        int code = l->cause.exit_code;
+
+        if (l->cause.before_ready && restart_spec_is_success(&l->spec->restart, code))
+                return REMEDY_FOR_DAEMONS;
+        if (code == EXIT_NOT_EXECUTABLE || code == EXIT_NOT_FOUND)
+                return REMEDY_FOR_THE_MISSING;
+
+        return has_last_words ? reason_codes[REASON_EXIT_CODE].remedy : REMEDY_FOR_THE_SILENT;
+}
+
+const char *next_action_remedy(const Lifecycle *l, bool port_is_held, bool has_last_words) {
         ReasonCode code = lifecycle_reason_code(l);
 
         if (code == REASON_CRASH_LOOP)
                 code = l->cause.last;
-        if (code == REASON_EXIT_CODE && l->cause.before_ready &&
-            restart_spec_is_success(&l->spec->restart, l->cause.exit_code))
-                return REMEDY_FOR_DAEMONS;
         if (code == REASON_EXIT_CODE && port_is_held)
                 code = REASON_PORT_IN_USE;
+        if (code == REASON_EXIT_CODE)
+                return remedy_for_exit(l, has_last_words);
         if (code == REASON_SIGNAL && is_crash(l->cause.signal))
                 code = REASON_CORE_DUMP;
 

@@ -19,6 +19,7 @@ char *next_action_text(const Lifecycle *l, const char *waits_for, uint64_t now, 
 
 /*
  * What would change it for the better, from the table of ReasonCodes; "" where nothing has to.
- * port_is_held: it ended because somebody has a port that it wants.
+ * port_is_held: it ended because somebody has a port that it wants. has_last_words: what it wrote
+ * says why it ended.
  */
-const char *next_action_remedy(const Lifecycle *l, bool port_is_held);
+const char *next_action_remedy(const Lifecycle *l, bool port_is_held, bool has_last_words);

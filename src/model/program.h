@@ -10,6 +10,10 @@
 
 #include "model/manifest.h"
 
+/* By which a shell, env(1) and the loader say that they could not execute what they were to. */
+#define EXIT_NOT_EXECUTABLE 126
+#define EXIT_NOT_FOUND 127
+
 /*
  * program: command[0] filled in. path: the value of $PATH, or NULL. The paths are absolute, free
  * of "..", and none is there twice; a program of no name has none, and *ret is NULL.

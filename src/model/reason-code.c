@@ -36,7 +36,8 @@ const ReasonCodeWords reason_codes[_REASON_CODE_MAX] = {
         [REASON_CORE_DUMP] = {
                 "core-dump",
                 "the program crashed",
-                "another version of the program; \"coredumpctl info\" may show where it crashed",
+                "install it again, or another version of the program; \"coredumpctl info\" may show "
+                "where it crashed",
         },
         [REASON_EXEC_FAILED] = {
                 "exec-failed",
@@ -52,7 +53,8 @@ const ReasonCodeWords reason_codes[_REASON_CODE_MAX] = {
                 "start-timeout",
                 "it did not become ready in time",
                 "make it answer where \"readiness\" asks, or give it more time with "
-                "\"startTimeout\"; \"sidecarctl logs\" has all that it wrote",
+                "\"startTimeout\" (\"loadTimeout\" for what answers 503); \"sidecarctl logs\" has all "
+                "that it wrote",
         },
         [REASON_UNHEALTHY] = {
                 "unhealthy",
@@ -68,7 +70,7 @@ const ReasonCodeWords reason_codes[_REASON_CODE_MAX] = {
                 "port-in-use",
                 "another program listens on its port",
                 "end the program that has the port, or let the sidecar have another: \"port\": "
-                "\"auto\" in the manifest",
+                "\"auto\" in the manifest, and {port} in its command",
         },
         [REASON_CRASH_LOOP] = {
                 "crash-loop",

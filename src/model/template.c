@@ -3,8 +3,7 @@
 /*
  * Template
  *
- * The table of names is the whole language; there are no expressions and nothing nests. A name
- * that the contract has and that cannot be filled in yet says so, rather than to count as unknown.
+ * The table of names is the whole language; there are no expressions and nothing nests.
  */
 
 #include <stdarg.h>
@@ -184,10 +183,25 @@ static int write_token_file(FILE *out,
         return 0;
 }
 
+/* A hold may set it, and need not: without a default it is empty then. */
+static int
+write_passed(FILE *out, const char *name, const TemplateValues *values, char **ret_message) {
+        const char *value = strv_env_get(values->passed, name);
+
+        if (!sidecar_spec_find_passed(values->spec, name))
+                return template_fail(ret_message,
+                                     "{env:%s} is of no \"passEnv\": name \"%s\" there", name,
+                                     name);
+
+        if (value)
+                (void) fputs(value, out);
+        return 0;
+}
+
 static const struct {
         const char *name;
         bool takes_argument;
-        name_write_t write; /* NULL: the contract has it, it is not supported yet */
+        name_write_t write;
 } names[] = {
         { "port", false, write_port },
         { "port", true, write_port },
@@ -199,7 +213,7 @@ static const struct {
         { "stateDir", false, write_state_dir },
         { "token", false, write_token },
         { "tokenFile", false, write_token_file },
-        { "env", true, NULL },
+        { "env", true, write_passed },
 };
 
 /* name: what stands between the braces. */
@@ -212,16 +226,13 @@ write_value(FILE *out, const char *name, const TemplateValues *values, char **re
                 if (strlen(names[i].name) != n || memcmp(names[i].name, name, n) != 0 ||
                     names[i].takes_argument != (colon != NULL))
                         continue;
-                if (!names[i].write)
-                        return template_fail(ret_message, "{%s} is not supported yet: take it out",
-                                             name);
                 return names[i].write(out, colon ? colon + 1 : NULL, values, ret_message);
         }
 
         return template_fail(ret_message,
                              "{%s} is unknown: there are {port}, {port:NAME}, {url}, {url:OTHER},"
-                             " {app}, {name}, {runtimeDir}, {stateDir}, {token} and {tokenFile},"
-                             " and {{ is a brace",
+                             " {app}, {name}, {runtimeDir}, {stateDir}, {env:NAME}, {token} and"
+                             " {tokenFile}, and {{ is a brace",
                              name);
 }
 

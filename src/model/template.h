@@ -23,6 +23,7 @@ typedef struct TemplateValues {
         char *const *urls; /* of SidecarSpec::depends_on, in that order; NULL: not known yet */
         const char *token; /* NULL: not in this text, or there is none */
         const char *token_file;
+        char *const *passed; /* NAME=VALUE: of SidecarSpec::passed those that have one */
 } TemplateValues;
 
 /*

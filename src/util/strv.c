@@ -72,6 +72,33 @@ int strv_extendf(char ***strv, const char *format, ...) {
         return n < 0 ? -ENOMEM : strv_consume(strv, text);
 }
 
+int strv_copy(char ***ret, char *const *strv) {
+        _cleanup_(strv_freep) char **copy = NULL;
+
+        STRV_FOREACH (text, strv) {
+                int r = strv_extend(&copy, *text);
+
+                if (r < 0)
+                        return r;
+        }
+
+        strv_free(*ret);
+        *ret = TAKE_PTR(copy);
+        return 0;
+}
+
+bool strv_equal(char *const *a, char *const *b) {
+        size_t n = strv_length(a);
+
+        if (n != strv_length(b))
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (!streq(a[i], b[i]))
+                        return false;
+
+        return true;
+}
+
 int strv_split(char ***ret, const char *text, char separator) {
         _cleanup_(strv_freep) char **strv = NULL;
         const char stop[] = { separator, '\0' };

@@ -26,6 +26,10 @@ int strv_extend(char ***strv, const char *text);
 int strv_consume(char ***strv, char *text);
 int strv_extendf(char ***strv, const char *format, ...) _printf_(2, 3);
 
+/* *ret is freed first; a NULL vector stays one. */
+int strv_copy(char ***ret, char *const *strv);
+bool strv_equal(char *const *a, char *const *b);
+
 /* Between two separators an empty piece is left out: PATH and XDG_DATA_DIRS are read so. */
 int strv_split(char ***ret, const char *text, char separator);
 

@@ -7,7 +7,6 @@
  * second byte may be depends on the first, all further ones are 80 to BF.
  */
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +43,21 @@ static size_t character_length(const uint8_t *bytes, size_t n_bytes) {
         }
 
         return 0;
+}
+
+size_t utf8_decode(const char *bytes, size_t n_bytes, uint32_t *ret) {
+        static const uint8_t masks[] = { 0, 0x7F, 0x1F, 0x0F, 0x07 };
+        size_t length = n_bytes > 0 ? character_length((const uint8_t *) bytes, n_bytes) : 0;
+        uint32_t character;
+
+        if (length == 0)
+                return 0;
+
+        character = (uint8_t) bytes[0] & masks[length];
+        for (size_t i = 1; i < length; i++)
+                character = character << 6 | ((uint8_t) bytes[i] & 0x3F);
+        *ret = character;
+        return length;
 }
 
 bool utf8_is_valid(const char *bytes, size_t n_bytes) {

@@ -10,9 +10,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#define UTF8_BYTES_MAX 4 /* of a character */
 
 /* Strict as in RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF. */
 bool utf8_is_valid(const char *bytes, size_t n_bytes);
+
+/* Bytes of the character at the front, which is *ret; 0: there is none, and *ret is not written. */
+size_t utf8_decode(const char *bytes, size_t n_bytes, uint32_t *ret);
 
 /* A new string in which each byte that is no part of a character, and NUL, is U+FFFD. */
 char *utf8_make_valid(const char *bytes, size_t n_bytes);

@@ -1,36 +1,54 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * bench-probe
+ * bench-probe [--sidecars N [--seconds N]]
  *
  * The CPU time of an HTTP probe through Prober, beside that of a bare loop of curl_multi_poll(3)
  * with the same options, round by round in the same run. Both ask 100 ports of a server in another
  * process, 100 at a time. What counts is this process alone; the median is over the rounds.
+ *
+ * With --sidecars it is the brain of this build instead, which asks so many sidecars each second
+ * (tests/bench/probe-daemon.c).
  */
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
+#include <getopt.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "io/probe.h"
+#include "tests/bench/machine.h"
+#include "tests/bench/probe-daemon.h"
+#include "util/clock.h"
 #include "util/duration.h"
 
-#define N_PORTS 100
+#define N_PORTS PROBE_PORTS
 #define N_PROBES 1000 /* a round */
 #define N_ROUNDS 11
 
 static uint16_t ports[N_PORTS];
+static Asked *asked; /* shared with the server */
 
-static void fail(const char *what) {
-        perror(what);
-        exit(EXIT_FAILURE);
+/* "GET /17 HTTP/1.1" is sidecar 17's. */
+static void note_asked(const char *request, uint64_t now) {
+        unsigned id;
+        Asked *of;
+        uint64_t gap;
+
+        if (sscanf(request, "GET /%u ", &id) != 1 || id >= SIDECARS_MAX)
+                return;
+
+        of = &asked[id];
+        gap = of->answered_usec != 0 ? now - of->answered_usec : 0;
+        if (of->answered_usec != 0 && of->n < GAPS_MAX)
+                of->gaps_usec[of->n++] = (uint32_t) gap;
 }
 
 static void serve(int epoll_fd, const int *listeners) {
@@ -38,6 +56,7 @@ static void serve(int epoll_fd, const int *listeners) {
                                      "Connection: close\r\n\r\nok";
         struct epoll_event events[64];
         char request[2048];
+        unsigned id;
 
         for (;;) {
                 int n = epoll_wait(epoll_fd, events, ELEMENTSOF(events), -1);
@@ -45,8 +64,13 @@ static void serve(int epoll_fd, const int *listeners) {
                 for (int i = 0; i < n; i++) {
                         int fd = accept4(listeners[events[i].data.u32], NULL, NULL, SOCK_CLOEXEC);
 
-                        (void) !recv(fd, request, sizeof(request), 0);
+                        ssize_t n_bytes = recv(fd, request, sizeof(request) - 1, 0);
+
+                        request[n_bytes > 0 ? n_bytes : 0] = '\0';
+                        note_asked(request, clock_monotonic_usec());
                         (void) !send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
+                        if (sscanf(request, "GET /%u ", &id) == 1 && id < SIDECARS_MAX)
+                                asked[id].answered_usec = clock_monotonic_usec();
                         (void) close(fd);
                 }
         }
@@ -135,11 +159,11 @@ static size_t drop(_unused_ char *bytes, size_t size, size_t n, _unused_ void *u
         return size * n;
 }
 
-static void bare_add(CURLM *multi, uint16_t port) {
+CURL *bare_new(uint16_t port, const char *path) {
         CURL *easy = curl_easy_init();
         char url[64];
 
-        (void) snprintf(url, sizeof(url), "http://127.0.0.1:%u/health", (unsigned) port);
+        (void) snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", (unsigned) port, path);
         curl_easy_setopt(easy, CURLOPT_URL, url);
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -149,7 +173,11 @@ static void bare_add(CURLM *multi, uint16_t port) {
         curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 2000L);
         curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
-        if (curl_multi_add_handle(multi, easy) != CURLM_OK)
+        return easy;
+}
+
+static void bare_add(CURLM *multi, uint16_t port) {
+        if (curl_multi_add_handle(multi, bare_new(port, "/health")) != CURLM_OK)
                 fail("curl_multi_add_handle");
 }
 
@@ -197,17 +225,12 @@ static double median(double values[static N_ROUNDS]) {
         return values[N_ROUNDS / 2];
 }
 
-int main(void) {
+static void compare_probers(CURLM *multi) {
         double ours[N_ROUNDS], bare[N_ROUNDS], ours_median, bare_median;
         sd_event *event = NULL;
         Prober *prober = NULL;
-        CURLM *multi;
-        pid_t server;
 
-        (void) curl_global_init(CURL_GLOBAL_NOTHING);
-        multi = curl_multi_init();
-        server = start_server();
-        if (!multi || sd_event_new(&event) < 0 || prober_new(&prober, event) < 0)
+        if (sd_event_new(&event) < 0 || prober_new(&prober, event) < 0)
                 fail("set-up");
 
         /* Once each beforehand, for what is paid once. */
@@ -229,6 +252,42 @@ int main(void) {
 
         prober_free(prober);
         sd_event_unref(event);
+}
+
+int main(int argc, char *argv[]) {
+        static const struct option words[] = {
+                { "sidecars", required_argument, NULL, 'n' },
+                { "seconds", required_argument, NULL, 's' },
+                { 0 },
+        };
+        unsigned n_sidecars = 0, seconds = 30;
+        CURLM *multi;
+        pid_t server;
+        int option;
+
+        while ((option = getopt_long(argc, argv, "", words, NULL)) >= 0)
+                if (option == '?')
+                        return 2;
+                else
+                        *(option == 'n' ? &n_sidecars : &seconds) = (unsigned) atoi(optarg);
+        if (n_sidecars > SIDECARS_MAX || seconds == 0 || seconds > GAPS_MAX || optind < argc) {
+                (void) fputs("bench-probe [--sidecars 1..1000 [--seconds 1..120]]\n", stderr);
+                return 2;
+        }
+
+        asked = mmap(NULL, SIDECARS_MAX * sizeof(Asked), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        (void) curl_global_init(CURL_GLOBAL_NOTHING);
+        multi = curl_multi_init();
+        if (asked == MAP_FAILED || !multi)
+                fail("set-up");
+        server = start_server();
+
+        if (n_sidecars == 0)
+                compare_probers(multi);
+        else
+                probe_daemon_measure(multi, ports, asked, n_sidecars, seconds);
+
         curl_multi_cleanup(multi);
         curl_global_cleanup();
         (void) kill(server, SIGKILL);

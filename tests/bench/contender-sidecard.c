@@ -11,9 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <systemd/sd-bus.h>
@@ -180,25 +178,6 @@ static char *make_path(unsigned id) {
         return path;
 }
 
-/* READY=1 says that the brain has its name on the bus: sd_notify(3). */
-static void run_until_ready(const Session *session, Contender *contender) {
-        _cleanup_close_ int notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
-        char text[64];
-
-        (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", session->folder);
-        (void) unlink(address.sun_path);
-        if (notify_fd < 0 ||
-            bind(notify_fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
-                fail("cannot make %s", address.sun_path);
-        (void) setenv("NOTIFY_SOCKET", address.sun_path, 1);
-        contender->pids[0] = session_run(session, (const char *[]){ session->keeper, NULL }, -1);
-        if (recv(notify_fd, text, sizeof(text), 0) < 0)
-                fail("%s does not come up; see %s/log", session->keeper, session->folder);
-        contender->pids[1] = process_first_child(contender->pids[0]);
-        contender->n_pids = 2;
-}
-
 /* A caller is identified at its first call, which is not what is measured. */
 static void connect_and_introduce(Sidecard *sidecard) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -225,7 +204,8 @@ Contender *sidecard_new(const Session *session, unsigned n) {
         write_apps(session, &sidecard->contender);
         for (unsigned id = 0; id <= n; id++)
                 sidecard->paths[id] = make_path(id);
-        run_until_ready(session, &sidecard->contender);
+        session_run_daemon(session, sidecard->contender.pids);
+        sidecard->contender.n_pids = 2;
         connect_and_introduce(sidecard);
         return &sidecard->contender;
 }

@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "tests/bench/machine.h"
@@ -109,6 +111,24 @@ void session_open(Session *ret, const char *daemon) {
         (void) setenv("XDG_DATA_DIRS", "/nonexistent", 1);
         (void) setenv("HOME", ret->folder, 1);
         start_bus(ret);
+}
+
+/* READY=1 says that the brain has its name on the bus: sd_notify(3). */
+void session_run_daemon(const Session *session, pid_t ret_pids[static 2]) {
+        _cleanup_close_ int notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        char text[64];
+
+        (void) snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", session->folder);
+        (void) unlink(address.sun_path);
+        if (notify_fd < 0 ||
+            bind(notify_fd, (const struct sockaddr *) &address, sizeof(address)) < 0)
+                fail("cannot make %s", address.sun_path);
+        (void) setenv("NOTIFY_SOCKET", address.sun_path, 1);
+        ret_pids[0] = session_run(session, (const char *[]){ session->keeper, NULL }, -1);
+        if (recv(notify_fd, text, sizeof(text), 0) < 0)
+                fail("%s does not come up; see %s/log", session->keeper, session->folder);
+        ret_pids[1] = process_first_child(ret_pids[0]);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {

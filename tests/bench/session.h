@@ -27,3 +27,6 @@ void session_close(Session *session);
 
 /* control_fd becomes descriptor 3, unless it is negative; what it says goes to FOLDER/log. */
 pid_t session_run(const Session *session, const char *const argv[], int control_fd);
+
+/* Until its name is on the bus. ret_pids: keeper, brain. */
+void session_run_daemon(const Session *session, pid_t ret_pids[static 2]);

@@ -234,6 +234,44 @@ START_TEST(d2_a_stop_under_way_comes_to_its_end) {
 }
 END_TEST
 
+/* Of the main process: the guardian of its tree, where there is one. */
+static pid_t guardian_of(const char *name) {
+        char path[64], line[256];
+        pid_t parent = 0;
+        FILE *status;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/status",
+                        (int) world_get_number(world, name, "MainPID"));
+        status = fopen(path, "re");
+        ck_assert_ptr_nonnull(status);
+        while (parent == 0 && fgets(line, sizeof(line), status))
+                (void) sscanf(line, "PPid: %d", &parent);
+        (void) fclose(status);
+        ck_assert_int_gt(parent, 1);
+        return parent;
+}
+
+/* Only a guardian's main is not known at once after an adoption. */
+START_TEST(d2_a_stop_signal_that_waits_for_a_guardian_outlives_the_brain) {
+        const char *containment = getenv("SIDECARD_TEST_CONTAINMENT");
+        _cleanup_close_ int guardian = -1;
+
+        if (!containment || !streq(containment, "reaper"))
+                return;
+        world_write_sidecars(world, "'sleeper': {'command': ['sleep', '1000'],"
+                                    " 'stop': {'timeout': '1h'}}");
+        world_run(world);
+        (void) world_start_ready(world, "sleeper");
+        guardian = process_open(guardian_of("sleeper"));
+        process_signal(guardian, SIGSTOP);
+        kill_brain();
+        world_ask_to_stop(world, "sleeper", false);
+        kill_brain();
+        process_signal(guardian, SIGCONT);
+        WORLD_AWAIT(world, streq(world_state(world, "sleeper"), "Stopped/stopped"));
+}
+END_TEST
+
 START_TEST(d2_a_hold_survives_and_still_ends_with_its_owner) {
         Holder holder;
         Standing before;
@@ -553,6 +591,7 @@ TEST_MAIN_TIMEOUT("adopt",
                   d2_attempts_are_counted_over_deaths,
                   d2_an_exit_while_there_is_no_brain_is_told_once_and_rightly,
                   d2_a_stop_under_way_comes_to_its_end,
+                  d2_a_stop_signal_that_waits_for_a_guardian_outlives_the_brain,
                   d2_a_hold_survives_and_still_ends_with_its_owner,
                   d2_an_owner_that_died_meanwhile_is_a_hold_released,
                   d2_a_linger_runs_on_and_runs_out,

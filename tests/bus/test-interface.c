@@ -218,28 +218,6 @@ static void assert_error(int r, const sd_bus_error *error, const char *name, con
         ck_assert_msg(strstr(error->message, words), "\"%s\" is not in: %s", words, error->message);
 }
 
-START_TEST(what_a_later_version_brings_is_not_supported) {
-        static const struct {
-                const char *interface, *method, *types;
-        } later[] = {
-                { "Sidecar", "OpenLog", "a{sv}" },
-        };
-        _cleanup_free_ char *sidecar = sidecar_path("web");
-
-        world_write_sidecars(world, TWO_SIDECARS);
-        world_run(world);
-        for (size_t i = 0; i < ELEMENTSOF(later); i++) {
-                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-                const char *interface = later[i].interface;
-                const char *path = streq(interface, "Sidecar") ? sidecar : WORLD_PATH;
-                int r = world_call(world, path, interface, later[i].method, &error, NULL,
-                                   later[i].types, 0);
-
-                assert_error(r, &error, WORLD_ERROR "NotSupported", "");
-        }
-}
-END_TEST
-
 START_TEST(unknown_apps_and_sidecars_have_their_own_errors) {
         _cleanup_(sd_bus_error_free) sd_bus_error app = SD_BUS_ERROR_NULL,
                                                   sidecar = SD_BUS_ERROR_NULL;
@@ -429,7 +407,6 @@ TEST_MAIN_TIMEOUT("interface",
                   the_object_manager_has_every_app_and_sidecar,
                   reload_announces_apps_that_come_and_go,
                   properties_changed_tells_what_the_xml_promises,
-                  what_a_later_version_brings_is_not_supported,
                   unknown_apps_and_sidecars_have_their_own_errors,
                   unknown_objects_and_methods_keep_their_standard_errors,
                   options_that_are_unknown_or_of_the_wrong_type_are_invalid,

@@ -5,7 +5,11 @@
  * all because they are stopped.
  */
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "calls.h"
 #include "log-lines.h"
@@ -163,6 +167,107 @@ START_TEST(l2_nobody_is_killed_for_what_went_unanswered_while_the_brain_did_not_
 }
 END_TEST
 
+static int listen_without_a_queue(uint16_t *ret_port) {
+        struct sockaddr_in address = {
+                .sin_family = AF_INET,
+                .sin_addr = { htonl(INADDR_LOOPBACK) },
+        };
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        socklen_t n = sizeof(address);
+
+        ck_assert_int_eq(bind(fd, (const struct sockaddr *) &address, n), 0);
+        ck_assert_int_eq(listen(fd, 0), 0);
+        ck_assert_int_eq(getsockname(fd, (struct sockaddr *) &address, &n), 0);
+        *ret_port = ntohs(address.sin_port);
+        return fd;
+}
+
+static int connect_to(uint16_t port) {
+        const struct sockaddr_in address = {
+                .sin_family = AF_INET,
+                .sin_port = htons(port),
+                .sin_addr = { htonl(INADDR_LOOPBACK) },
+        };
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        ck_assert_int_eq(connect(fd, (const struct sockaddr *) &address, sizeof(address)), 0);
+        return fd;
+}
+
+/* Somebody's connection to that port is not made yet: state 02, SYN_SENT, of proc_net_tcp. */
+static bool somebody_connects(uint16_t port) {
+        FILE *sockets = fopen("/proc/net/tcp", "re");
+        char line[512];
+        bool is_found = false;
+
+        ck_assert_ptr_nonnull(sockets);
+        while (!is_found && fgets(line, sizeof(line), sockets)) {
+                unsigned int remote_port, state;
+
+                is_found = sscanf(line, "%*d: %*x:%*x %*x:%x %x", &remote_port, &state) == 2 &&
+                           remote_port == port && state == 2;
+        }
+
+        (void) fclose(sockets);
+        return is_found;
+}
+
+/* Answers 200 to whoever comes, until that many were answered. */
+static void answer(int listener, size_t n_wanted) {
+        static const char text[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        char request[1024];
+
+        for (size_t n = 0; n < n_wanted;) {
+                int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+                ck_assert_int_ge(fd, 0);
+                if (read(fd, request, sizeof(request)) > 0 &&
+                    send(fd, text, strlen(text), MSG_NOSIGNAL) > 0)
+                        n++;
+                (void) close(fd);
+        }
+}
+
+/*
+ * The kernel finishes the connection of a brain that is stopped, and then nothing comes, since
+ * that would be the brain's to send. The queue of the listener is full until the brain is stopped,
+ * so that it is just there when it stops; it has four seconds for that.
+ */
+START_TEST(l2_a_question_that_could_not_be_sent_is_not_an_answer_that_did_not_come) {
+        _cleanup_close_ int brain = -1, listener = -1, first = -1;
+        struct pollfd comes = { .events = POLLIN };
+        uint64_t over_usec;
+        uint16_t port;
+
+        listener = comes.fd = listen_without_a_queue(&port);
+        first = connect_to(port);
+        world_write_sidecars(world,
+                             "'web': {'command': ['sleep', '1000'], 'liveness': {'http': {'path':"
+                             " '/', 'port': %u}, 'anyOwner': true, 'interval': '100ms', 'timeout':"
+                             " '4s', 'failures': 1, 'onFailure': 'restart'}}",
+                             (unsigned int) port);
+        world_run(world);
+        brain = process_open(world_brain(world));
+        (void) world_start_ready(world, "web");
+        while (!somebody_connects(port))
+                ck_assert(!process_is_gone(brain, USEC_PER_MSEC));
+        over_usec = clock_monotonic_usec() + 4 * USEC_PER_SEC;
+        process_signal(brain, SIGSTOP);
+
+        /* Its own turn comes with the next try of its kernel, within three seconds. */
+        (void) close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+        ck_assert_int_eq(poll(&comes, 1, (int) (WORLD_PATIENCE / USEC_PER_MSEC)), 1);
+        while (clock_monotonic_usec() < over_usec + USEC_PER_SEC)
+                ck_assert(!process_is_gone(brain, 100 * USEC_PER_MSEC));
+        process_signal(brain, SIGCONT);
+
+        answer(listener, 3);
+        ck_assert_str_eq(world_state(world, "web"), "Running/ready");
+        ck_assert_uint_eq(world_count(world, "web", "Running/unhealthy"), 0);
+        ck_assert_uint_eq(world_count(world, "web", "Starting/backoff"), 0);
+}
+END_TEST
+
 TEST_MAIN_TIMEOUT("liveness",
                   120,
                   world_setup,
@@ -173,4 +278,5 @@ TEST_MAIN_TIMEOUT("liveness",
                   l1_who_is_to_be_restarted_is_restarted,
                   l1_a_server_that_hangs_is_unhealthy_and_one_that_goes_on_is_ready,
                   l1_before_it_is_ready_only_readiness_is_asked,
-                  l2_nobody_is_killed_for_what_went_unanswered_while_the_brain_did_not_run)
+                  l2_nobody_is_killed_for_what_went_unanswered_while_the_brain_did_not_run,
+                  l2_a_question_that_could_not_be_sent_is_not_an_answer_that_did_not_come)

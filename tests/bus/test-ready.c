@@ -322,6 +322,49 @@ START_TEST(r5_nginx_that_answers_503_and_then_200_is_ready_then) {
 }
 END_TEST
 
+/* As it answers where it is to serve https alone, with a host that nobody can resolve. */
+START_TEST(r2_caddy_that_redirects_all_is_ready_and_is_not_followed) {
+        _cleanup_free_ char *config = NULL, *line = NULL;
+        uint16_t port = world_free_port();
+
+        if (access("/usr/bin/caddy", X_OK) < 0) {
+                puts("SKIP: no caddy");
+                return;
+        }
+        ck_assert_int_ge(asprintf(&config,
+                                  "{\n admin off\n auto_https off\n}\n"
+                                  "http://127.0.0.1:%u {\n bind 127.0.0.1\n log\n"
+                                  " redir https://sidecard.invalid{uri} permanent\n}\n",
+                                  (unsigned int) port),
+                         0);
+        world_write_file(world, "Caddyfile", 0644, config);
+        world_write_sidecars(world,
+                             "'caddy': {'command': ['/usr/bin/caddy', 'run', '--adapter',"
+                             " 'caddyfile', '--config', '@DIR@/Caddyfile'], 'port': %u,"
+                             " 'readiness': {'http': {}}}",
+                             (unsigned int) port);
+        world_run(world);
+        (void) world_start_ready(world, "caddy");
+        line = log_find(world, "caddy", "\"uri\":\"/health\"");
+        ck_assert_ptr_nonnull(strstr(line, "\"status\":301"));
+        world_stop(world, "caddy");
+        ck_assert_uint_eq(world_count(world, "caddy", "Starting/backoff"), 0);
+}
+END_TEST
+
+START_TEST(node_http_is_ready_when_it_answers) {
+        world_write_file(world, "plain.js", 0644,
+                         "require('http').createServer((request, answer) => {\n"
+                         "  answer.writeHead(request.url == '/' ? 200 : 404); answer.end();\n"
+                         "}).listen(+process.argv[2], '127.0.0.1');\n");
+        world_write_sidecars(world, "'node': {'command': ['node', '@DIR@/plain.js', '{port}'],"
+                                    " 'port': 'auto', 'readiness': {'http': {}}}");
+        world_run(world);
+        (void) world_start_ready(world, "node");
+        assert_endpoint("node");
+}
+END_TEST
+
 START_TEST(a_server_on_ipv6_alone_is_ready) {
         world_write_file(world, "six.py", 0644,
                          "import http.server, socket, sys\n"
@@ -468,6 +511,8 @@ TEST_MAIN_TIMEOUT("ready",
                   r5_the_restart_policy_applies_to_a_start_timeout,
                   r5_a_server_that_says_503_is_loading_and_has_load_timeout,
                   r5_nginx_that_answers_503_and_then_200_is_ready_then,
+                  r2_caddy_that_redirects_all_is_ready_and_is_not_followed,
+                  node_http_is_ready_when_it_answers,
                   a_server_on_ipv6_alone_is_ready,
                   node_with_an_endless_body_is_ready_and_costs_nothing,
                   fastapi_with_a_slow_lifespan_is_ready_when_it_is_over,

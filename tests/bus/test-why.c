@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "calls.h"
+#include "log-lines.h"
 #include "test.h"
 
 #define FAILS "{'command': ['/bin/sh', '-c', '%s'], 'restart': 'no'}"
@@ -204,6 +205,60 @@ START_TEST(whoever_has_the_port_of_its_last_words_is_named) {
         fact = world_fact(world, "web", "port");
         ck_assert_ptr_nonnull(fact);
         ck_assert_str_eq(fact, number);
+}
+END_TEST
+
+/* Both are held: the one that it was given, and the one that it speaks of. */
+START_TEST(the_port_that_its_last_words_name_comes_before_its_own) {
+        _cleanup_close_ int spoken_of = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        _cleanup_close_ int own = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        uint16_t port = listen_on(spoken_of, 0);
+        _cleanup_(why_done) Why why = { 0 };
+        char held[64];
+
+        world_write_sidecars(
+                world,
+                "'web': {'command': ['sh', '-c', 'until [ -e $0 ]; do sleep 0.05;"
+                " done; echo 127.0.0.1:%u: Address already in use >&2; exit 1',"
+                " '@DIR@/go'], 'port': 'auto', 'readiness': {'log': {'pattern': 'never'}},"
+                " 'restart': 'no'}",
+                port);
+        world_run(world);
+        (void) world_start(world, "web");
+        (void) world_next(world, "web", "Starting/probing");
+        (void) listen_on(own, world_get_port(world, "web", "http"));
+        world_write_file(world, "go", 0644, "");
+        (void) world_next(world, "web", "Failed/failed");
+
+        why = explain("web");
+        (void) snprintf(held, sizeof(held), "in use (port %u is held by test-why", port);
+        assert_has(why.reason, held);
+        assert_has(why.unblocked_by, "end the program that has the port");
+}
+END_TEST
+
+/* Its own child was faster, which nobody has to end: the tree goes with its main process. */
+START_TEST(a_port_that_its_own_process_has_is_no_strangers) {
+        _cleanup_(why_done) Why why = { 0 };
+        _cleanup_free_ char *fact = NULL;
+
+        world_write_sidecars(
+                world,
+                "'web': {'command': ['sh', '-c', '$0 $1 & until [ -e $2 ]; do sleep 0.05; done;"
+                " exec $0 $1', '@CHILDREN@/http-server', '{port}', '@DIR@/go'], 'port': 'auto',"
+                " 'readiness': {'log': {'pattern': 'never'}}, 'restart': 'no'}");
+        world_run(world);
+        (void) world_start(world, "web");
+        log_await(world, "web", "listening");
+        world_write_file(world, "go", 0644, "");
+        (void) world_next(world, "web", "Failed/failed");
+
+        why = explain("web");
+        assert_has(why.reason, "Address already in use (port ");
+        assert_has(why.reason, "one of its own processes)");
+        assert_has(why.unblocked_by, "sidecarctl logs");
+        fact = world_fact(world, "web", "pid");
+        ck_assert_ptr_null(fact);
 }
 END_TEST
 
@@ -425,6 +480,8 @@ TEST_MAIN_TIMEOUT("why",
                   the_line_that_says_why_is_in_the_reason,
                   its_secret_is_in_no_last_words,
                   whoever_has_the_port_of_its_last_words_is_named,
+                  the_port_that_its_last_words_name_comes_before_its_own,
+                  a_port_that_its_own_process_has_is_no_strangers,
                   the_last_three_starts_outlive_a_brain,
                   a_retry_to_come_is_told_with_its_time,
                   what_was_stopped_says_so_and_has_no_last_words,

@@ -8,6 +8,7 @@ printed as a table, and into FILE (or WAYS_TO_FAIL_TABLE): to be read as a user 
 what to do.
 """
 
+import http.server
 import json
 import os
 import pathlib
@@ -104,8 +105,24 @@ def liveness(on_failure):
     }
 
 
+def serve_there(port):
+    """A server of somebody else, as an older version may have left it."""
+    server = http.server.HTTPServer(("127.0.0.1", port), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
 def make_ways():
-    taken = listener()
+    taken, late = listener(), free_port()
     words_taken = f"port {taken} is held by"
     elf = pathlib.Path(children, "sleeper").read_bytes()
     machine = elf[18:20]
@@ -147,15 +164,16 @@ def make_ways():
         Way("neither program nor script", {"command": [file_at("notes", "hello\n")]},
             final, "exec-failed", ["neither a Linux program nor a script with #!"]),
         Way("half a download", {"command": [file_at("half", elf[:len(elf) // 2])]},
-            backoff, "signal", ["damaged or cut short: install it again"]),
+            backoff, "signal", ["damaged or cut short: install it again", "Would help: install it again"]),
         Way("being written just now", {"command": [busy]},
             backoff, "resources", ["busy is being written by another program", "tried again"],
             prepare=lambda: keep.append(open(busy, "r+b"))),
         Way("a library that is not there", {"command": [str(needy)]},
             backoff, "exit-code",
-            ["exited with code 127", "libabsent.so", "install the package that has it"]),
+            ["exited with code 127", "libabsent.so", "install the package that has it",
+             "install what the reason says is missing"]),
         Way("working directory gone", shell("true", workingDirectory=f"{folder}/gone"),
-            final, "exec-failed", ["its working directory", "is not a directory"]),
+            final, "exec-failed", ["its working directory", "is not a directory: make it"]),
         Way("env finds no program", {"command": ["/usr/bin/env", "no-such-program"]},
             backoff, "exit-code", ["code 127", "no-such-program", "No such file or directory"]),
         Way("a shell finds no command", shell("no-such-command"),
@@ -183,7 +201,7 @@ def make_ways():
             backoff, "exit-code", ["Address already in use", words_taken]),
         # Programs that end.
         Way("a silent failure", shell("exit 3"),
-            backoff, "exit-code", ["exited with code 3", "sidecarctl logs"]),
+            backoff, "exit-code", ["exited with code 3", "its documentation"]),
         Way("an exception in Python", python("dict()['model']"),
             backoff, "exit-code", ["exited with code 1", "KeyError: 'model'"]),
         Way("a module that is not installed", python("import no_such_module"),
@@ -223,6 +241,36 @@ def make_ways():
             backoff, "start-timeout", ["did not become ready within 3s", "/health", "404"]),
         Way("accepts and never answers", serve("/health=0", **start_failing()),
             backoff, "start-timeout", ["no answer within", "startTimeout"]),
+        Way("loads for ever",
+            serve("/health=503", loadTimeout="1s",
+                  **{**start_failing(), "startTimeout": "500ms"}),
+            backoff, "start-timeout",
+            ["did not become ready within 1s", "GET /health answered 503", "loadTimeout"]),
+        Way("never says that it is ready",
+            shell("echo still at it; exec sleep 1000", readiness={"notify": True},
+                  startTimeout="1s"),
+            backoff, "start-timeout",
+            ["did not become ready within 1s", "it never said READY=1", "still at it"]),
+        Way("never writes the line",
+            shell("echo listenign; exec sleep 1000", readiness={"log": {"pattern": "^listening"}},
+                  startTimeout="1s"),
+            backoff, "start-timeout", ["it never wrote the line", "listenign"]),
+        Way("somebody else answers in its place",
+            shell("echo $0; exec sleep 1000", readiness={"http": {}}, port=late),
+            backoff, "port-in-use",
+            ["who answers in its place is none of its processes", f"port {late} is held by",
+             "end the program that has the port"],
+            after=lambda session, name, events: (
+                events.wait(name.partition("/")[2], ["Starting/probing"]),
+                listeners.append(serve_there(late)))),
+        Way("does not feed its watchdog",
+            shell("systemd-notify --ready; exec sleep 1000", readiness={"notify": True},
+                  watchdog="500ms"),
+            backoff, "watchdog", ["said nothing to its watchdog within 500 ms", "what it hangs on"]),
+        Way("says itself that it hangs",
+            shell("systemd-notify --ready; systemd-notify WATCHDOG=trigger; exec sleep 1000",
+                  readiness={"notify": True}, watchdog="1m"),
+            backoff, "watchdog", ["said of itself that it hangs", "what it hangs on"]),
         Way("answers with errors", serve("/health=500", **start_failing()),
             backoff, "start-timeout", ["500", "readiness"]),
         Way("no longer answers, restarted", serve("/=200", "/health=200,0", **liveness("restart")),
@@ -236,7 +284,7 @@ def make_ways():
             "Starting/waiting", "dependency", ["waits for way-37", "is started once way-37 is there"]),
         Way("stopped by somebody", shell("exec sleep 1000"),
             "Stopped/stopped", "requested", ["stopped on request", "sidecarctl start"],
-            after="stop"),
+            after=lambda session, name, events: session.run("stop", name)),
     ]
 
 
@@ -292,7 +340,7 @@ def play(session, events, name, way):
     done = session.run("start", "--no-wait", f"{APP}/{name}")
     assert done.returncode in (0, 1), done.stderr
     if way.after:
-        session.run(way.after, f"{APP}/{name}")
+        way.after(session, f"{APP}/{name}", events)
     events.wait(name, states)
     told = session.run("why", f"{APP}/{name}").stdout
     [explained] = session.json("why", f"{APP}/{name}")

@@ -127,7 +127,7 @@ void deeds_setup(World *w) {
         fprintf(out,
                 "{'manifestVersion': 1, 'id': '" WORLD_APP "', 'defaults': {"
                 "'restart': {'delay': '50ms', 'factor': 1, 'jitter': 0, 'attempts': 'unlimited'},"
-                "'stop': {'timeout': '%us'}, 'log': {'maxSize': '1M', 'maxFiles': 100}},"
+                "'stop': {'timeout': '%us'}, 'log': {'maxSize': '4M', 'maxFiles': 100}},"
                 "'defaultMode': '%s', 'modes': {",
                 (unsigned int) (LIVES_STOP_TIMEOUT_USEC / USEC_PER_SEC), modes[0].name);
         for (size_t i = 0; i < ELEMENTSOF(modes); i++)

@@ -217,7 +217,7 @@ int main(int argc, char *argv[]) {
                 d3_nothing_is_left_when_the_keeper_is_killed_and_the_next_start_is_clean
         };
 
-        if (storm_read_options(argc, argv, &n_kills, &seed) < 0) {
+        if (storm_read_options(argc, argv, &n_kills, &seed, NULL) < 0) {
                 fprintf(stderr, "keeper-storm [--kills N] [--seed N]\n");
                 return 2;
         }

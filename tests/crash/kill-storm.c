@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * kill-storm [--kills N] [--seed N]
+ * kill-storm [--kills N] [--seed N] [--flood]
  *
  * Contract D2: the brain is killed at random instants, and nobody notices. Each round does a
  * thing at random, kills the brain with SIGKILL within the next 50 ms, and waits for the next one;
@@ -27,6 +27,7 @@
 #define ROUNDS_BETWEEN_CHECKS 10
 
 static unsigned int n_kills = 1000, seed;
+static bool is_flooding; /* every sidecar, in every round */
 
 static struct {
         unsigned int n_kills, n_second_kills, n_adopted;
@@ -153,6 +154,8 @@ static void play_round(void) {
         _cleanup_close_ int brain = process_open(world_brain(world)), successor = -1;
         uint64_t delay = (uint64_t) random() % LATEST_KILL_USEC, killed_at;
 
+        for (size_t i = 0; is_flooding && i < N_SIDECARS; i++)
+                (void) lives_command(&sidecars[i], NUMBERER_PACE, NUMBERER_FLOOD);
         deeds_do(world);
         deeds_turn_until(world, clock_monotonic_usec() + delay);
         process_signal(brain, SIGKILL);
@@ -250,8 +253,8 @@ int main(int argc, char *argv[]) {
                 d2_nothing_is_lost_doubled_or_restarted_when_the_brain_is_killed
         };
 
-        if (storm_read_options(argc, argv, &n_kills, &seed) < 0) {
-                fprintf(stderr, "kill-storm [--kills N] [--seed N]\n");
+        if (storm_read_options(argc, argv, &n_kills, &seed, &is_flooding) < 0) {
+                fprintf(stderr, "kill-storm [--kills N] [--seed N] [--flood]\n");
                 return 2;
         }
 

@@ -169,34 +169,54 @@ typedef struct Unmixed {
                 char text[2 * NUMBERED_LINE_MAX];
                 size_t size;
         } streams[2];
+        bool has_newline; /* that belongs to the one or to the other: whichever goes on first */
 } Unmixed;
 
-/* A newline belongs to the stream that has come to its mark. */
-static int find_stream(const Unmixed *unmixed, char byte) {
-        int stream = numbered_stream(byte);
+static bool is_at_mark(const Unmixed *unmixed, int stream) {
+        size_t size = unmixed->streams[stream].size;
 
-        for (int i = 0; stream < 0 && i < 2; i++)
-                if (unmixed->streams[i].size > 0 &&
-                    unmixed->streams[i].text[unmixed->streams[i].size - 1] == NUMBERED_MARKS[i])
-                        stream = i;
-        return stream < 0 ? 0 : stream;
+        return size > 0 && unmixed->streams[stream].text[size - 1] == NUMBERED_MARKS[stream];
 }
 
-static void take_byte(Lives *lives, const char *path, Unmixed *unmixed, char byte) {
-        int stream = find_stream(unmixed, byte);
-        char *text = unmixed->streams[stream].text;
-        size_t *size = &unmixed->streams[stream].size;
+static void end_line(Lives *lives, const char *path, Unmixed *unmixed, int stream) {
+        unmixed->streams[stream].text[unmixed->streams[stream].size] = '\0';
+        unmixed->streams[stream].size = 0;
+        line_figures.n_in_files++;
+        line_figures.n_mixed += unmixed->streams[1 - stream].size > 0;
+        check_in_file(lives, path, unmixed->streams[stream].text);
+}
 
-        if (byte != '\n' && *size < sizeof(unmixed->streams[0].text) - 1) {
-                text[(*size)++] = byte;
+/* A newline belongs to the stream that has come to its mark. */
+static void take_newline(Lives *lives, const char *path, Unmixed *unmixed) {
+        bool is_first = is_at_mark(unmixed, 0), is_second = is_at_mark(unmixed, 1);
+
+        if (is_first && is_second && !unmixed->has_newline) {
+                unmixed->has_newline = true;
                 return;
         }
 
-        text[*size] = '\0';
-        *size = 0;
-        line_figures.n_in_files++;
-        line_figures.n_mixed += unmixed->streams[1 - stream].size > 0;
-        check_in_file(lives, path, text);
+        if (is_first || !is_second)
+                end_line(lives, path, unmixed, 0);
+        if (is_second)
+                end_line(lives, path, unmixed, 1);
+        unmixed->has_newline = false;
+}
+
+static void take_byte(Lives *lives, const char *path, Unmixed *unmixed, char byte) {
+        int stream = numbered_stream(byte);
+        size_t *size;
+
+        if (stream < 0) {
+                take_newline(lives, path, unmixed);
+                return;
+        }
+
+        if (TAKE(unmixed->has_newline, false))
+                end_line(lives, path, unmixed, stream);
+        size = &unmixed->streams[stream].size;
+        if (*size == sizeof(unmixed->streams[stream].text) - 1)
+                end_line(lives, path, unmixed, stream);
+        unmixed->streams[stream].text[(*size)++] = byte;
 }
 
 static void read_file(Lives *lives, Unmixed *unmixed, const char *path) {

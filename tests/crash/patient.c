@@ -352,6 +352,23 @@ void patient_hold(sd_bus *bus, const char *sidecars, uint64_t linger_usec) {
         }
 }
 
+void patient_bring(sd_bus *bus, const char *manifest) {
+        bool is_done = false;
+
+        while (!is_done) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+
+                ck_assert_int_ge(sd_bus_message_new_method_call(bus, &call, WORLD_BUS_NAME,
+                                                                WORLD_PATH, MANAGER, "Hold"),
+                                 0);
+                ck_assert_int_ge(sd_bus_message_append(call, "ssa{sv}", WORLD_APP, "a story", 2,
+                                                       "manifest", "s", manifest, "env", "a{ss}", 1,
+                                                       "ANY_NAME", "it-likes"),
+                                 0);
+                is_done = call_on(bus, call);
+        }
+}
+
 void patient_release(sd_bus *bus) {
         bool is_done = false;
 

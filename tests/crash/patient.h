@@ -60,6 +60,8 @@ size_t patient_count_mode_ends(void);
 
 /* On a connection that is not the world's; sidecars: as client_new_hold() takes it. */
 void patient_hold(sd_bus *bus, const char *sidecars, uint64_t linger_usec);
+/* With a manifest, and what only such a hold may pass on. */
+void patient_bring(sd_bus *bus, const char *manifest);
 void patient_release(sd_bus *bus);
 Holder patient_start_holder(const HolderSpec *spec);
 size_t patient_count_holds(void);

@@ -179,6 +179,28 @@ static void tell_hold(void) {
         ck_assert_uint_eq(patient_count_holds(), 0);
 }
 
+static char *brought; /* the text that comes with a hold */
+
+/* It is made as a file, which another then takes the place of. */
+static void prepare_transient(void) {
+        world_write_sidecars(world, SLEEPER("one"));
+        brought = world_read_file(world, "data/sidecard/apps/" WORLD_APP ".json");
+        world_write_sidecars(world, SLEEPER("one") "," SLEEPER("two"));
+}
+
+/* What is installed is over before the hold, and there again after it. */
+static void tell_transient(void) {
+        _cleanup_(sd_bus_close_unrefp) sd_bus *client = client_open(world);
+
+        patient_bring(client, brought);
+        patient_await("one", "Running/ready", 0, 0);
+        patient_release(client);
+        patient_await("one", "Stopped/stopped", 0, 0);
+        patient_start("two");
+        patient_await("two", "Running/ready", 0, 0);
+        ck_assert_uint_eq(patient_count_holds(), 0);
+}
+
 static void prepare_mode(void) {
         world_write_manifest(world, WORLD_APP,
                              "{'manifestVersion': 1, 'id': '" WORLD_APP "', 'defaultMode': 'a',"
@@ -344,6 +366,7 @@ const Story stories[] = {
         { "restart", "one", prepare_restart, tell_restart },
         { "app", "base,web,top", prepare_app, tell_app },
         { "hold", "one,two", prepare_hold, tell_hold },
+        { "transient", "one,two", prepare_transient, tell_transient },
         { "mode", "one,two,both", prepare_mode, tell_mode },
         { "way-back", "one,two,both", prepare_way_back, tell_way_back },
         { "vain", "missing,taken", prepare_vain, tell_vain },

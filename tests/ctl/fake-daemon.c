@@ -8,8 +8,10 @@
  * rarely or not on demand: a switch that is rolled back, a hold that ends, lost lines.
  */
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <systemd/sd-event.h>
 
 #include "ctl/client.h"
@@ -154,18 +156,51 @@ static int method_wait(sd_bus_message *m, void *userdata _unused_, sd_bus_error 
                                           "http://127.0.0.1:1");
 }
 
-/* From the oldest on there are two lines; who asks for more has missed three. */
+/* What status shows, and where the end is. */
 static int
 method_get_log(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error _unused_) {
-        static unsigned n_calls;
-
-        if (n_calls++ > 1) {
-                (void) sd_bus_message_ref(m);
-                return 1;
-        }
         return sd_bus_reply_method_return(m, "a(tttss)tt", 1, UINT64_C(10), UINT64_MAX / 2,
                                           UINT64_C(1), "stdout", "hello", UINT64_C(10),
-                                          n_calls == 1 ? UINT64_C(0) : UINT64_C(3));
+                                          UINT64_C(0));
+}
+
+static int wants_to_follow(sd_bus_message *m) {
+        int follow = false, r;
+        const char *option;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+                r = sd_bus_message_read(m, "s", &option);
+                if (r >= 0)
+                        r = streq(option, "follow") ? sd_bus_message_read(m, "v", "b", &follow)
+                                                    : sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+
+        return r < 0 ? r : follow;
+}
+
+/* There is one line, with members that nobody knows; who follows has missed three. */
+static int
+method_open_log(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error _unused_) {
+        static const char line[] = "{\"seq\":10,\"realtime-usec\":4611686018427387904,"
+                                   "\"app\":\"org.fake.App\",\"sidecar\":\"one\",\"colour\":"
+                                   "\"\\\"\",\"weight\":7,\"stream\":\"stdout\","
+                                   "\"text\":\"hello\\t\\u00e9\\u20ac\\\\\"}\n";
+        static const char lost[] = "{\"app\":\"org.fake.App\",\"sidecar\":\"one\",\"lost\":3}\n";
+        int follow = wants_to_follow(m), ends[2];
+
+        if (follow < 0)
+                return follow;
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return -errno;
+
+        (void) !write(ends[1], follow ? lost : line, strlen(follow ? lost : line));
+        /* Who follows is told nothing more, until we end. */
+        if (!follow)
+                (void) close(ends[1]);
+        return sd_bus_reply_method_return(m, "h", ends[0]);
 }
 
 static int method_set_mode(sd_bus_message *m, void *userdata _unused_, sd_bus_error *error) {
@@ -245,6 +280,7 @@ static const sd_bus_vtable sidecar_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("Wait", "stt", "sa{sv}", method_wait, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("GetLog", "a{sv}", "a(tttss)tt", method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("OpenLog", "a{sv}", "h", method_open_log, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL("StatusChanged", "tssst", 0),
         SD_BUS_VTABLE_END
 };

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -61,6 +62,23 @@ class Session:
         subprocess.run(
             ["gdbus", "wait", "--session", "--timeout", "60", NAME], env=self.environment, check=True
         )
+
+    def ask_bus(self, method):
+        """What the bus says of the daemon's name; nothing while it has no owner."""
+        done = subprocess.run(
+            ["gdbus", "call", "--session", "--dest", "org.freedesktop.DBus", "--object-path", "/org/freedesktop/DBus",
+             "--method", f"org.freedesktop.DBus.{method}", NAME],
+            env=self.environment, capture_output=True, text=True, timeout=60,
+        )
+        return done.stdout.strip()
+
+    def kill_brain(self):
+        """Kills it, and waits until the next one has the name."""
+        owner = self.ask_bus("GetNameOwner")
+        pid = re.search(r"uint32 (\d+)", self.ask_bus("GetConnectionUnixProcessID"))
+        os.kill(int(pid[1]), signal.SIGKILL)
+        while self.ask_bus("GetNameOwner") in ("", owner):
+            pass
 
     def run(self, *arguments, **changes):
         """sidecarctl to its end: exit status, standard output, standard error."""

@@ -20,6 +20,7 @@ sidecarctl, sidecard_init = sys.argv[1:3]
 
 APP = "org.example.App"
 OTHER = "org.example.Other"
+WORK = "org.example.Work"
 LONG = "org.example.AnAppWhoseNameIsLongerThanAnybodyWouldLike"
 
 
@@ -82,12 +83,6 @@ class Story(unittest.TestCase):
         self.assertEqual(done.returncode, status, f"{arguments}: {done.stdout}{done.stderr}")
         self.assertRegex(done.stderr, pattern)
         return done.stdout
-
-    def run_supported(self, *arguments):
-        done = self.session.run(*arguments)
-        if "not supported yet by this version of sidecard" in done.stderr:
-            self.skipTest(f"sidecard: {done.stderr.strip()}")
-        return done
 
     def down(self, *names):
         for name in names:
@@ -179,6 +174,7 @@ class Names(Story):
             ("--lines takes a number", "logs", "lone", "-n", "-3"),
             ("--since takes a time", "logs", "lone", "--since=yesteryear"),
             ("--stream must be stdout, stderr or supervisor", "logs", "lone", "--stream=stdin"),
+            ("--generation takes a number", "logs", "lone", "--generation=last"),
             ("--output must be short, cat or json", "logs", "lone", "-o", "xml"),
             ("--signal takes", "kill", "lone", "-s", "NONSENSE"),
             ("--whom must be main or all", "kill", "lone", "--whom=you"),
@@ -193,7 +189,7 @@ class Names(Story):
             self.expect(2, pattern, *arguments)
 
     def test_what_comes_later_says_so(self):
-        for verb in "top run show cat import export doctor".split():
+        for verb in "top show cat import export doctor".split():
             self.expect(2, f"{verb} is not supported yet by this version", verb)
             self.assertNotRegex(self.run_ok("--help"), rf"(?m)^  {verb}\b")
 
@@ -386,6 +382,65 @@ class Looking(Story):
         self.assertEqual(reader.wait(30), -signal.SIGINT)
         self.down("talk")
 
+    def test_logs_of_one_generation(self):
+        self.run_ok("start", "talk")
+        self.wait_for_lines("talk", 3)
+        [status] = self.session.json("status", "talk")
+        generation = status["Generation"]
+        self.down("talk")
+        self.run_ok("start", "talk")
+        first = self.run_ok("logs", "talk", f"--generation={generation}", "-o", "json").splitlines()
+        self.assertEqual({json.loads(line)["generation"] for line in first}, {generation})
+        self.assertEqual(self.run_ok("logs", "talk", f"--generation={generation + 1000}"), "")
+        self.down("talk")
+
+    def test_logs_of_several_have_colours_and_those_of_two_apps_their_names(self):
+        self.run_ok("start", "talk", f"{OTHER}/web", f"{APP}/web")
+        self.wait_for_lines("talk", 1)
+        self.wait_for_lines(f"{APP}/web", 1)
+        one = self.run_ok("logs", "--color=always", "-n", "1", "talk")
+        self.assertRegex(one, r"^\x1b\[90m[^\x1b]*\x1b\[0m talk: line \d+\n$")
+        app = self.run_ok("logs", "--color=always", "-n", "all", APP)
+        self.assertRegex(app, r"\x1b\[3\dmtalk:\x1b\[0m line 1\n")
+        two = self.run_ok("logs", "-n", "all", "talk", f"{OTHER}/web", f"{APP}/web")
+        self.assertIn(f" {APP}/talk: line 1\n", two)
+        self.assertIn(f" {APP}/web: ", two)
+        self.down("talk", f"{OTHER}/web", f"{APP}/web")
+
+    def test_logs_follow_from_the_end_and_several_at_once(self):
+        self.run_ok("start", "talk")
+        self.wait_for_lines("talk", 3)
+        newest = self.session.json("logs", "talk", "-n", "1")["seq"]
+        reader = self.session.spawn(
+            sidecarctl, "logs", "-f", "-n", "0", "talk", "fails", "-o", "json", stdout=subprocess.PIPE, text=True
+        )
+        first = json.loads(reader.stdout.readline())
+        self.assertGreater(first["seq"], newest)
+        self.session.run("start", "fails")
+        heard = {"talk": []}
+        while "fails" not in heard or len(heard["talk"]) < 3:
+            line = json.loads(reader.stdout.readline())
+            heard.setdefault(line["sidecar"], []).append(line["seq"])
+        self.assertEqual(heard["talk"], list(range(first["seq"] + 1, first["seq"] + 1 + len(heard["talk"]))))
+        reader.send_signal(signal.SIGINT)
+        self.assertEqual(reader.wait(30), -signal.SIGINT)
+        self.down("talk")
+
+    def test_logs_follow_over_a_death_of_the_brain(self):
+        other = Session(sidecarctl, MANIFESTS)
+        self.addCleanup(other.end)
+        other.start_daemon(sidecard_init)
+        other.run("start", "talk")
+        reader = other.spawn(sidecarctl, "logs", "-f", "-n", "all", "talk", stdout=subprocess.PIPE, text=True)
+        numbers = []
+        for _ in range(3):
+            while len(numbers) % 4 or not numbers:
+                numbers.append(int(reader.stdout.readline().rsplit(" ", 1)[1]))
+            other.kill_brain()
+            numbers.append(int(reader.stdout.readline().rsplit(" ", 1)[1]))
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        reader.kill()
+
     def test_logs_follow_ends_with_the_daemon(self):
         other = Session(sidecarctl, MANIFESTS)
         self.addCleanup(other.end)
@@ -402,7 +457,7 @@ class Apps(Story):
     """What acts on a whole app: skipped where the daemon does not have it yet."""
 
     def test_start_wait_and_stop_of_an_app(self):
-        done = self.run_supported("start", OTHER)
+        done = self.session.run("start", OTHER)
         self.assertEqual(done.returncode, 0, done.stderr)
         for name in ("lone", "web"):
             self.assertIn(f"{OTHER}/{name}: Running (ready)", done.stdout)
@@ -413,10 +468,51 @@ class Apps(Story):
         self.expect(3, f"sidecarctl start {OTHER}", "wait", OTHER)
 
     def test_hold_keeps_sidecars_up_while_the_command_runs(self):
-        done = self.run_supported("hold", OTHER, "--", sidecarctl, "wait", OTHER, "--timeout=60s")
+        done = self.session.run("hold", OTHER, "--", sidecarctl, "wait", OTHER, "--timeout=60s")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"{OTHER}/lone: Running (ready)", done.stdout)
         self.run_ok("wait", "--for=stopped", f"{OTHER}/web", "lone", "--timeout=60s")
+
+    def write_work(self, script, **sidecar):
+        """A manifest in a work tree, beside the program that it names."""
+        work = self.session.home / "work"
+        work.mkdir(exist_ok=True)
+        tool = work / "tool.sh"
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+        manifest = work / f"{WORK}.json"
+        sidecars = {"tool": {"command": ["tool.sh"], **sidecar}}
+        manifest.write_text(json.dumps({"manifestVersion": 1, "id": WORK, "sidecars": sidecars}, indent=2))
+        manifest.chmod(0o644)
+        return str(manifest)
+
+    def test_run_holds_with_a_manifest_and_what_the_terminal_has_in_its_environment(self):
+        manifest = self.write_work('echo "up $OF_THE_TERMINAL"; exec sleep 1000', readiness={"log": {"pattern": "^up "}})
+        script = f"{sidecarctl} logs -o cat {WORK}/tool; exit 7"
+        done = self.session.run("run", manifest, "--", "sh", "-c", script, OF_THE_TERMINAL="a b")
+        self.assertEqual((done.returncode, done.stdout), (7, "up a b\n"), done.stderr)
+        self.assertRegex(done.stderr, rf"(?m)^{WORK}/tool: Running \(ready\) after ")
+        self.expect(4, WORK, "status", f"{WORK}/tool")
+
+        # The next may come with another text at once.
+        manifest = self.write_work("exec sleep 1000", description="another")
+        self.assertEqual(self.session.run("run", manifest, "--", "true").returncode, 0)
+
+    def test_run_does_not_begin_without_its_sidecars(self):
+        manifest = self.write_work("echo Error: no luck >&2; exit 3", restart="no", readiness={"log": {"pattern": "x"}})
+        stdout = self.expect(1, f"{WORK}/tool: .*Error: no luck", "run", manifest, "--", "echo", "begun")
+        self.assertEqual(stdout, "")
+
+        # What has done its work is not waited for.
+        manifest = self.write_work("exit 0")
+        self.assertEqual(self.session.run("run", manifest, "--", "echo", "begun").stdout, "begun\n")
+
+    def test_run_says_what_is_wrong_with_a_manifest_as_check_does(self):
+        manifest = self.write_work("exit 0", comand=[])
+        pattern = rf"work/{WORK}.json:\d+: /sidecars/tool/comand: unknown key"
+        self.assertEqual(self.expect(1, pattern, "run", manifest, "--", "echo", "begun"), "")
+        self.expect(1, "No such file", "run", "/nowhere.json", "--", "true")
+        self.expect(2, "needs more", "run", manifest)
 
     def test_modes_are_shown(self):
         self.assertEqual(self.run_ok("mode", OTHER), "● default\n")
@@ -425,11 +521,11 @@ class Apps(Story):
         )
 
     def test_an_unknown_mode_exits_4(self):
-        done = self.run_supported("mode", OTHER, "nonsense")
+        done = self.session.run("mode", OTHER, "nonsense")
         self.assertEqual(done.returncode, 4)
 
     def test_events_are_one_object_a_line(self):
-        self.run_supported("events", "--no-wait")
+        self.session.run("events", "--no-wait")
         self.run_ok("start", "lone")
         events = [json.loads(line) for line in self.run_ok("events", "--no-wait", "--json", OTHER).splitlines()]
         self.assertIn(("status", "lone"), [(event["type"], event.get("sidecar")) for event in events])
@@ -528,6 +624,8 @@ class Terminal(Story):
         self.run_ok("start", "evil")
         lines = self.show(80, "logs", "-o", "cat", "evil")
         self.assertIn(r"a\x1b[31mred\x07 \u202ertl\u009b", lines[0])
+        lines = self.show(80, "logs", "-o", "json", "evil")
+        self.assertIn(r"a\u001b[31mred\u0007 \u202ertl\u009b", lines[0])
         lines = self.show(80, "list", escapes=True)
         self.assertTrue(any("\033[32mRunning" in line for line in lines), lines)
         lines = self.show(80, "list --color=never", escapes=True)

@@ -107,7 +107,7 @@ class Fake(unittest.TestCase):
 
     def test_lost_lines_are_counted(self):
         done = self.session.run("logs", "one", "-o", "cat")
-        self.assertEqual(done.stdout, "hello\n")
+        self.assertEqual(done.stdout, "hello\t\u00e9\u20ac\\\n")
         reader = self.session.spawn(
             sidecarctl, "logs", "-f", "one", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -9,9 +9,10 @@
 #include "ctl/text.h"
 #include "test.h"
 #include "util/clock.h"
+#include "util/visible.h"
 
 static void check_visible(const char *text, const char *expected) {
-        _cleanup_free_ char *visible = text_make_visible(text);
+        _cleanup_free_ char *visible = visible_make(text);
 
         ck_assert_str_eq(visible, expected);
 }

@@ -30,7 +30,8 @@ static size_t split(LogLine lines[LINES_MAX], const char *text, size_t n_bytes) 
 
                 lines[n++] = (LogLine){
                         .stream = is_out ? LOG_STDOUT : LOG_STDERR,
-                        .is_split = n_line > 0 && text[n_line - 1] == '\\',
+                        .ending = n_line > 0 && text[n_line - 1] == '\\' ? LOG_ENDING_SPLIT
+                                                                         : LOG_ENDING_NEWLINE,
                         .bytes = text + is_out,
                         .n_bytes = n_line - is_out,
                 };

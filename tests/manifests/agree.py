@@ -44,6 +44,8 @@ STRICTER = [
     r"the id is .*, the file's name says ",
     # what is in a string
     r"\{.*\} is unknown: ",
+    r'\{env:.*\} is of no "passEnv": ',
+    r'"default" does not match "pattern"',
     r"\{url:.*\} is of no dependency: ",
     r"a \{ without its \}: ",
     r"is not absolute: ",

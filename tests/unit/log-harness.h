@@ -30,6 +30,7 @@ static LogWriter *writer;
 static LogFile *file;
 static int last_error;    /* that on_state told */
 static unsigned n_states; /* how often */
+static uint64_t n_told_lost;
 
 static inline void run_shell(const char *format, ...) _printf_(1, 2);
 
@@ -64,13 +65,19 @@ static void on_state(int error, void *userdata) {
         n_states++;
 }
 
+static void on_lost(uint64_t n_bytes, void *userdata) {
+        (void) userdata;
+        n_told_lost += n_bytes;
+}
+
 static inline void open_file(uint64_t max_size_bytes,
                              uint32_t max_files,
-                             log_file_room_handler_t room_handler,
+                             void (*room_handler)(void *userdata),
                              void *userdata) {
         const LogFileSpec spec = { path, max_size_bytes, max_files };
+        const LogFileHandlers handlers = { room_handler, on_state, on_lost };
 
-        ck_assert_int_eq(log_file_new(&file, writer, &spec, room_handler, on_state, userdata), 0);
+        ck_assert_int_eq(log_file_new(&file, writer, &spec, &handlers, userdata), 0);
 }
 
 static inline void turn(void) {

@@ -198,6 +198,11 @@ START_TEST(l3_it_may_set_and_pull_its_watchdog_itself) {
         lifecycle_on_watchdog_triggered(&life, now);
         ck_assert_str_eq(settle(), "Starting/backoff main");
         assert_reason("said of itself that it hangs (WATCHDOG=trigger)");
+
+        go_to_watchdog(USEC_PER_MINUTE);
+        lifecycle_on_watchdog_triggered(&life, now);
+        ck_assert_str_eq(settle(), "Starting/backoff main");
+        assert_reason("said of itself that it hangs (WATCHDOG=trigger)");
 }
 END_TEST
 

@@ -134,7 +134,7 @@ describe(const LogRing *ring, const LogStore *store, char text[static LOG_RING_B
                 }
                 n += (size_t) sprintf(text + n, "\n%u %u %u %d %d:", (unsigned) line.number,
                                       (unsigned) line.realtime_usec, (unsigned) line.generation,
-                                      (int) line.stream, line.is_split);
+                                      (int) line.stream, line.ending == LOG_ENDING_SPLIT);
                 memcpy(text + n, line.bytes, line.n_bytes);
                 n += line.n_bytes;
         }

@@ -105,7 +105,7 @@ START_TEST(a_line_keeps_what_is_known_of_it) {
         ck_assert_uint_eq(line.realtime_usec, 1234567);
         ck_assert_uint_eq(line.generation, 42);
         ck_assert_int_eq(line.stream, LOG_STDERR);
-        ck_assert(!line.is_split);
+        ck_assert_int_ne(line.ending, LOG_ENDING_SPLIT);
         ck_assert(!log_ring_get(ring, 102, &line));
 }
 END_TEST
@@ -162,14 +162,14 @@ START_TEST(only_a_line_that_is_too_long_is_split_and_marked) {
         put(LOG_STDOUT, 1, "\n");
         ck_assert_uint_eq(log_ring_next(ring), 101);
         ck_assert_uint_eq(get(100).n_bytes, LOG_LINE_BYTES_MAX);
-        ck_assert(!get(100).is_split);
+        ck_assert_int_eq(get(100).ending, LOG_ENDING_NEWLINE);
 
         write_bytes(LOG_STDOUT, 1, 7, text, 2 * LOG_LINE_BYTES_MAX + 1);
         put(LOG_STDOUT, 1, "\n");
         ck_assert_uint_eq(log_ring_next(ring), 104);
-        ck_assert(get(101).is_split);
-        ck_assert(get(102).is_split);
-        ck_assert(!get(103).is_split);
+        ck_assert_int_eq(get(101).ending, LOG_ENDING_SPLIT);
+        ck_assert_int_eq(get(102).ending, LOG_ENDING_SPLIT);
+        ck_assert_int_eq(get(103).ending, LOG_ENDING_NEWLINE);
         ck_assert_uint_eq(get(102).n_bytes, LOG_LINE_BYTES_MAX);
         ck_assert_uint_eq(get(103).n_bytes, 1);
 }
@@ -221,7 +221,7 @@ START_TEST(a_line_is_in_one_piece_within_the_space) {
                 line = get(number);
                 space = space ? space : line.bytes;
                 ck_assert(line.bytes >= space);
-                ck_assert(line.bytes + line.n_bytes <= space + 2 * LOG_RING_BYTES);
+                ck_assert(line.bytes + line.n_bytes <= space + 2 * LOG_STORE_RING_BYTES);
         }
 }
 END_TEST
@@ -282,7 +282,7 @@ static void plain_expect(Plain *plain, size_t n_bytes, bool is_split) {
 
         ck_assert_uint_eq(line.n_bytes, n_bytes);
         ck_assert_mem_eq(line.bytes, plain->bytes, n_bytes);
-        ck_assert(line.is_split == is_split);
+        ck_assert((line.ending == LOG_ENDING_SPLIT) == is_split);
 }
 
 static void plain_byte(Plain *plain, char byte) {

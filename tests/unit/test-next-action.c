@@ -15,7 +15,7 @@ static void assert_next(const char *words) {
 }
 
 static void assert_remedy(const char *words) {
-        const char *remedy = next_action_remedy(&life, false);
+        const char *remedy = next_action_remedy(&life, false, true);
 
         ck_assert_msg(strstr(remedy, words), "\"%s\" is not in: %s", words, remedy);
 }
@@ -48,7 +48,7 @@ START_TEST(one_that_starts_is_asked_until_its_time_is_up) {
         assert_next("is asked whether it is ready, until its time is up");
         ck_assert_uint_gt(at, now);
         ck_assert_uint_le(at, life.started_at + spec.start_timeout_usec);
-        ck_assert_str_eq(next_action_remedy(&life, false), "");
+        ck_assert_str_eq(next_action_remedy(&life, false, true), "");
 }
 END_TEST
 
@@ -90,7 +90,15 @@ START_TEST(a_remedy_goes_by_what_has_happened) {
 
         go(FAR_READY);
         (void) end_main(CLD_EXITED, 1);
-        ck_assert_ptr_nonnull(strstr(next_action_remedy(&life, true), "has the port"));
+        ck_assert_ptr_nonnull(strstr(next_action_remedy(&life, true, true), "has the port"));
+
+        go(FAR_READY);
+        (void) end_main(CLD_EXITED, 1);
+        ck_assert_ptr_nonnull(strstr(next_action_remedy(&life, false, false), "documentation"));
+
+        go(FAR_READY);
+        (void) end_main(CLD_EXITED, 127);
+        assert_remedy("install what the reason says is missing");
 
         go(FAR_READY);
         spec.restart.attempts = 0;

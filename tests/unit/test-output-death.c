@@ -213,9 +213,9 @@ static bool ring_is_right(const LogRing *ring, uint64_t next[2]) {
                     memcmp(line.bytes, text->line + text->n_done, line.n_bytes) != 0)
                         return false;
                 text->n_done += line.n_bytes;
-                if (line.is_split != (text->n_done < text->n_bytes - 1))
+                if ((line.ending == LOG_ENDING_SPLIT) != (text->n_done < text->n_bytes - 1))
                         return false;
-                if (!line.is_split)
+                if (line.ending != LOG_ENDING_SPLIT)
                         text_set(text, text->number + 1);
                 next[line.stream] = text->number;
         }
@@ -233,12 +233,13 @@ static void resume(void *userdata) {
 
 static void be_the_brain(void) {
         LogFileSpec spec = { path, FILE_BYTES_MAX, FILES_MAX };
+        const LogFileHandlers handlers = { resume, on_state, on_lost };
         uint64_t next[2];
         Output *output;
         LogRing *ring;
 
         if (sd_event_new(&event) < 0 || log_writer_new(&writer, event) < 0 ||
-            log_file_new(&file, writer, &spec, resume, on_state, &output) < 0 ||
+            log_file_new(&file, writer, &spec, &handlers, &output) < 0 ||
             log_ring_new(&ring, 0) < 0 ||
             output_new(&output, event, ring, file, ignore_lines, keep_memory, NULL) < 0 ||
             output_adopt(output, 1, memory_fd, pipes[0], pipes[1]) < 0)

@@ -52,7 +52,12 @@ START_TEST(what_is_no_HTTP_is_told_in_words) {
         uint16_t port = serve("127.0.0.1");
 
         (void) ask_path(port, "/http09");
-        ck_assert_ptr_nonnull(strstr(said_error, "GET /http09: Received HTTP/0.9"));
+        ck_assert_str_eq(said_error, "GET /http09: what it answers is no HTTP");
+        (void) ask_path(port, "/headers");
+        ck_assert_str_eq(said_error, "GET /headers: its answer has no end");
+        (void) ask_path(port, "/status-line");
+        ck_assert_str_eq(said_error,
+                         "GET /status-line: its answer is longer than there is room for");
         (void) ask_path(port, "/reset");
         ck_assert_ptr_nonnull(strstr(said_error, "GET /reset: "));
 }
@@ -173,18 +178,34 @@ static long peak_memory(void) {
         return usage.ru_maxrss;
 }
 
-START_TEST(endless_answers_take_no_memory) {
+static unsigned count_descriptors(void) {
+        DIR *all = opendir("/proc/self/fd");
+        unsigned n = 0;
+
+        ck_assert_ptr_nonnull(all);
+        while (readdir(all))
+                n++;
+        (void) closedir(all);
+        return n;
+}
+
+START_TEST(endless_answers_take_no_memory_and_leave_no_descriptor) {
         static const char *const endless[] = {
                 "/body", "/chunks", "/headers", "/trailers", "/informational", "/status-line",
         };
         uint16_t port = serve("127.0.0.1");
+        unsigned n_descriptors;
         long before;
 
         (void) ask_path(port, "/body");
         before = peak_memory();
+        n_descriptors = count_descriptors();
         for (size_t i = 0; i < 60; i++)
                 (void) ask_path(port, endless[i % ELEMENTSOF(endless)]);
+        printf("60 endless answers: peak memory %ld KiB before, %ld after; descriptors %u, %u\n",
+               before, peak_memory(), n_descriptors, count_descriptors());
         ck_assert_int_lt(peak_memory() - before, PEAK_MAX);
+        ck_assert_uint_eq(count_descriptors(), n_descriptors);
 }
 END_TEST
 
@@ -261,5 +282,5 @@ TEST_MAIN("probe-hostile",
           past_the_deadline_nothing_is_asked,
           a_tcp_probe_gives_up_in_time,
           a_connection_with_oneself_is_no_sign_of_life,
-          endless_answers_take_no_memory,
+          endless_answers_take_no_memory_and_leave_no_descriptor,
           a_crowd_of_probes_can_be_freed_at_any_moment)

@@ -111,11 +111,17 @@ START_TEST(an_unknown_name_is_told_with_what_there_is) {
 }
 END_TEST
 
-START_TEST(what_comes_later_says_that_it_is_not_supported_yet) {
-        _cleanup_free_ char *message = NULL;
+START_TEST(s6_what_a_hold_passes_on_is_filled_in_by_its_name_in_pass_env) {
+        PassedVariable declared[] = { { .name = (char *) "LANG" }, { .name = (char *) "ZONE" } };
+        SidecarSpec spec = { .passed = declared, .n_passed = ELEMENTSOF(declared) };
+        char *passed[] = { (char *) "HOME=/root", (char *) "ZONE=eu{port}", NULL };
+        TemplateValues values = { .spec = &spec, .passed = passed };
+        _cleanup_free_ char *filled = NULL, *message = NULL;
 
-        ck_assert_int_eq(template_check("{env:HOME}", &with_ports, true, &message), -EINVAL);
-        ck_assert_msg(strstr(message, "not supported yet"), "%s", message);
+        ck_assert_int_eq(template_expand(&filled, "{env:ZONE}-{env:LANG}-", &values, NULL), 0);
+        ck_assert_str_eq(filled, "eu{port}--");
+        ck_assert_int_eq(template_check("{env:HOME}", &spec, true, &message), -EINVAL);
+        ck_assert_msg(strstr(message, "name \"HOME\" there"), "%s", message);
 }
 END_TEST
 
@@ -150,7 +156,7 @@ TEST_MAIN("template",
           names_become_values,
           what_a_value_holds_is_not_filled_in_again,
           an_unknown_name_is_told_with_what_there_is,
-          what_comes_later_says_that_it_is_not_supported_yet,
+          s6_what_a_hold_passes_on_is_filled_in_by_its_name_in_pass_env,
           s6_a_token_goes_where_nobody_else_reads_it_and_its_file_anywhere,
           what_a_text_mentions_is_a_name_in_braces,
           the_url_of_a_dependency_is_filled_in_and_of_nobody_else)

@@ -16,7 +16,7 @@ _sidecarctl_names() { # app, sidecar or both
 
 _sidecarctl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= verb_at=0 option= i
-        local verbs='list status why start stop restart kill logs events wait mode hold check daemon version'
+        local verbs='list status why start stop restart kill logs events wait mode hold run check daemon version'
         local options='--json --color --help'
 
         # For readline "=" is a word of its own, and what comes after it is to be completed.
@@ -27,17 +27,17 @@ _sidecarctl() {
         fi
 
         for ((i = 1; i < COMP_CWORD; i++)); do
-                [[ ${COMP_WORDS[i]} == -- && $verb == hold ]] && { _command_offset $((i + 1)); return; }
+                [[ ${COMP_WORDS[i]} == -- && ( $verb == hold || $verb == run ) ]] && { _command_offset $((i + 1)); return; }
                 [[ -z $verb && " $verbs " == *" ${COMP_WORDS[i]} "* ]] && verb=${COMP_WORDS[i]} verb_at=$i
         done
 
         case $verb in
         start | stop | restart) options+=' --no-wait --timeout=' ;;
         kill) options+=' --signal= --whom=main --whom=all' ;;
-        logs) options+=' --follow --lines= --since= --stream=stdout --stream=stderr --stream=supervisor --output=short --output=cat --output=json' ;;
+        logs) options+=' --follow --lines= --since= --stream=stdout --stream=stderr --stream=supervisor --generation= --output=short --output=cat --output=json' ;;
         events) options+=' --lines= --no-wait' ;;
         wait) options+=' --for=ready --for=stopped --for=settled --timeout=' ;;
-        daemon) options+=' --timeout=' ;;
+        daemon | run) options+=' --timeout=' ;;
         mode) options+=' --dry-run --no-wait --timeout=' ;;
         esac
 
@@ -53,7 +53,7 @@ _sidecarctl() {
                 COMPREPLY=($(compgen -W "$verbs" -- "$cur"))
         elif [[ $verb == daemon ]]; then
                 COMPREPLY=($(compgen -W 'ping upgrade' -- "$cur"))
-        elif [[ $verb == check ]]; then
+        elif [[ $verb == check || $verb == run ]]; then
                 COMPREPLY=($(compgen -f -X '!*.json' -- "$cur") $(compgen -d -- "$cur"))
         elif [[ $verb == kill ]]; then
                 COMPREPLY=($(compgen -W "$(_sidecarctl_names sidecar)" -- "$cur"))

@@ -15,7 +15,7 @@ function __sidecarctl_verb
     __fish_seen_subcommand_from $argv
 end
 
-set -l verbs list status why start stop restart kill logs events wait mode hold check daemon version
+set -l verbs list status why start stop restart kill logs events wait mode hold run check daemon version
 
 complete -c sidecarctl -f
 complete -c sidecarctl -l json -d 'Print JSON'
@@ -34,6 +34,7 @@ complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a events -d 'What happ
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a wait -d 'Wait until ready, stopped or settled'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a mode -d 'Show or switch the mode'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a hold -d 'Keep up while a command runs'
+complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a run -d 'Run a command with the sidecars of a manifest'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a check -d 'Check manifests'
 complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a daemon -d 'Start it, or let what is installed now take over'
 complete -c sidecarctl -n "__sidecarctl_verb daemon" -f -a 'ping upgrade'
@@ -41,16 +42,17 @@ complete -c sidecarctl -n "not __sidecarctl_verb $verbs" -a version -d 'Tell the
 
 complete -c sidecarctl -n '__sidecarctl_verb list status why start stop restart logs events wait mode hold' -a '(__sidecarctl_apps)'
 complete -c sidecarctl -n '__sidecarctl_verb status why start stop restart kill logs wait hold' -a '(__sidecarctl_sidecars)'
-complete -c sidecarctl -n '__sidecarctl_verb check' -F
+complete -c sidecarctl -n '__sidecarctl_verb check run' -F
 
 complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode events' -l no-wait -d 'Do not wait'
-complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode wait' -l timeout -x -d 'Wait no longer'
+complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode wait run' -l timeout -x -d 'Wait no longer'
 complete -c sidecarctl -n '__sidecarctl_verb kill' -s s -l signal -x -d 'Signal'
 complete -c sidecarctl -n '__sidecarctl_verb kill' -l whom -xa 'main all' -d 'Which processes'
 complete -c sidecarctl -n '__sidecarctl_verb logs' -s f -l follow -d 'Go on'
 complete -c sidecarctl -n '__sidecarctl_verb logs events' -s n -l lines -x -d 'The newest N'
 complete -c sidecarctl -n '__sidecarctl_verb logs' -l since -x -d 'Not what is older'
 complete -c sidecarctl -n '__sidecarctl_verb logs' -l stream -xa 'stdout stderr supervisor' -d 'One stream'
+complete -c sidecarctl -n '__sidecarctl_verb logs' -l generation -x -d 'One start'
 complete -c sidecarctl -n '__sidecarctl_verb logs' -s o -l output -xa 'short cat json' -d 'Format'
 complete -c sidecarctl -n '__sidecarctl_verb wait' -l for -xa 'ready stopped settled' -d 'Condition'
 complete -c sidecarctl -n '__sidecarctl_verb mode' -l dry-run -d 'Only print the plan'
