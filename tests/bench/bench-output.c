@@ -6,7 +6,8 @@
  * the same run, since only the ratio means anything on a noisy machine. To take the pages of an
  * old file away costs a fifth of what it costs to fill them, so bare has to do that too.
  * Throughput counts until the last byte is in the file; CPU time is that of the reading process
- * alone, with its thread.
+ * alone, with its thread. Both once more with a reader that follows, as OpenLog has it: bare then
+ * waits for that reader, Output never does, and says how much of the log the reader was given.
  *
  *     bench-output [MIB [RUNS [FOLDER [BYTES-A-WRITE]]]]
  *     bench-output write MIB BYTES-A-WRITE        the writer alone, to standard output
@@ -22,6 +23,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "io/follower.h"
 #include "io/output.h"
 
 #define LINE_BYTES 100u
@@ -34,6 +36,7 @@
 typedef struct Figures {
         double mb_per_s;
         double cpu_s_per_gb;
+        double followed; /* percent of the log that the reader was given */
 } Figures;
 
 typedef struct Bench {
@@ -85,6 +88,45 @@ static pid_t start_writer(const Bench *bench, int fd) {
         return pid;
 }
 
+/* Reads to the end, and exits with how many percent of the log that was. */
+static _Noreturn void read_log(const Bench *bench, int fd) {
+        static char buffer[BLOCK_BYTES];
+        size_t n_read = 0;
+        ssize_t n;
+
+        while ((n = read(fd, buffer, sizeof(buffer))) > 0)
+                n_read += (size_t) n;
+        _exit((int) (n_read * 100 / bench->n_bytes));
+}
+
+static pid_t start_reader(const Bench *bench, int *ret_fd) {
+        int ends[2];
+        pid_t pid;
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                fail("pipe2");
+
+        pid = fork();
+        if (pid < 0)
+                fail("fork");
+        if (pid == 0) {
+                (void) close(ends[1]);
+                read_log(bench, ends[0]);
+        }
+
+        (void) close(ends[0]);
+        *ret_fd = ends[1];
+        return pid;
+}
+
+static double end_reader(pid_t pid) {
+        int status;
+
+        if (waitpid(pid, &status, 0) < 0)
+                fail("waitpid");
+        return WEXITSTATUS(status);
+}
+
 static const char *file_name(const Bench *bench, unsigned number, char name[static NAME_BYTES]) {
         (void) snprintf(name, NAME_BYTES, number > 0 ? "%s.%u" : "%s", bench->path, number);
         return name;
@@ -100,14 +142,17 @@ static int open_bare_file(const Bench *bench, unsigned number) {
         return fd;
 }
 
-static void run_bare(const Bench *bench) {
+static double run_bare(const Bench *bench, bool is_followed) {
         static char buffer[BLOCK_BYTES];
         unsigned n_files = 0;
         size_t n_in_file = 0;
-        int ends[2], file = open_bare_file(bench, n_files);
+        int ends[2], file = open_bare_file(bench, n_files), copy = -1;
+        pid_t pid, reader = -1;
         ssize_t n;
-        pid_t pid;
 
+        /* Before the pipe, whose writing end it would keep open. */
+        if (is_followed)
+                reader = start_reader(bench, &copy);
         if (pipe2(ends, O_CLOEXEC) < 0)
                 fail("pipe2");
 
@@ -118,7 +163,8 @@ static void run_bare(const Bench *bench) {
                         file = open_bare_file(bench, ++n_files % N_FILES);
                         n_in_file = 0;
                 }
-                if (write(file, buffer, (size_t) n) != n)
+                if (write(file, buffer, (size_t) n) != n ||
+                    (is_followed && write(copy, buffer, (size_t) n) != n))
                         fail("write");
                 n_in_file += (size_t) n;
         }
@@ -126,20 +172,23 @@ static void run_bare(const Bench *bench) {
         (void) waitpid(pid, NULL, 0);
         (void) close(ends[0]);
         (void) close(file);
+        copy = safe_close(copy);
+        return is_followed ? end_reader(reader) : 0;
 }
 
 typedef struct Reader {
+        sd_event *event;
         Output *output;
-        LogFile *file;
-        uint64_t next;
-        size_t n_calls;
+        Follower *follower; /* NULL: nobody follows, or it was given all */
+        bool is_closed;
 } Reader;
 
 static void on_lines(uint64_t first_number, void *userdata) {
         Reader *reader = userdata;
 
-        reader->next = first_number;
-        reader->n_calls++;
+        (void) first_number;
+        if (reader->follower)
+                follower_wake(reader->follower);
 }
 
 static void on_memory(int memory_fd, void *userdata) {
@@ -160,12 +209,49 @@ static void on_state(int error, void *userdata) {
 static int on_exit_of_writer(sd_event_source *source, const siginfo_t *info, void *userdata) {
         Reader *reader = userdata;
 
-        (void) info;
+        (void) source, (void) info;
         output_close(reader->output);
-        return sd_event_exit(sd_event_source_get_event(source), 0);
+        reader->is_closed = true;
+        return reader->follower ? 0 : sd_event_exit(reader->event, 0);
 }
 
-static void run_output(const Bench *bench) {
+static void on_end_of_follower(Follower *follower, void *userdata) {
+        Reader *reader = userdata;
+
+        reader->follower = follower_free(follower);
+        if (reader->is_closed)
+                (void) sd_event_exit(reader->event, 0);
+}
+
+/* As write_lines() writes them; what a write leaves without a newline begins the next line. */
+static uint64_t count_lines(const Bench *bench) {
+        size_t n_writes = (bench->n_bytes + bench->block - 1) / bench->block;
+
+        return n_writes * (bench->block / LINE_BYTES) + (bench->block % LINE_BYTES > 0);
+}
+
+static pid_t follow(Reader *reader, const Bench *bench, const LogRing *ring) {
+        const FollowerSpec spec = {
+                .ring = ring,
+                .query = { .n_newest = UINT32_MAX, .stream = _LOG_STREAM_INVALID },
+                .format = LOG_FORMAT_RAW,
+                .author = { "org.example.App", "api" },
+                .end = log_ring_next(ring) + count_lines(bench),
+        };
+        pid_t pid;
+        int fd, r;
+
+        pid = start_reader(bench, &fd);
+        if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+                fail("fcntl");
+
+        r = follower_new(&reader->follower, reader->event, fd, &spec, on_end_of_follower, reader);
+        if (r < 0)
+                fail("follower");
+        return pid;
+}
+
+static double run_output(const Bench *bench, bool is_followed) {
         const LogFileSpec spec = { bench->path, FILE_BYTES, N_FILES };
         _cleanup_(log_writer_freep) LogWriter *writer = NULL;
         _cleanup_(log_file_freep) LogFile *file = NULL;
@@ -173,10 +259,10 @@ static void run_output(const Bench *bench) {
         _cleanup_(output_freep) Output *output = NULL;
         const LogFileHandlers handlers = { on_room, on_state, NULL };
         Reader reader = { 0 };
+        pid_t pid, reader_pid = -1;
         OutputEnds ends;
         sd_event *event;
         size_t room;
-        pid_t pid;
 
         if (sd_event_new(&event) < 0 || log_ring_new(&ring, 0) < 0 ||
             log_writer_new(&writer, event) < 0 ||
@@ -184,7 +270,10 @@ static void run_output(const Bench *bench) {
             output_new(&output, event, ring, file, on_lines, on_memory, &reader) < 0 ||
             output_open(output, 1, &ends) < 0)
                 fail("output");
+        reader.event = event;
         reader.output = output;
+        if (is_followed)
+                reader_pid = follow(&reader, bench, ring);
         room = log_file_room(file, 0);
 
         pid = start_writer(bench, ends.stdout_fd);
@@ -199,6 +288,7 @@ static void run_output(const Bench *bench) {
         file = log_file_free(file);
         writer = log_writer_free(writer);
         sd_event_unref(event);
+        return is_followed ? end_reader(reader_pid) : 0;
 }
 
 static void clean(const Bench *bench) {
@@ -208,19 +298,32 @@ static void clean(const Bench *bench) {
                 (void) unlink(file_name(bench, i, name));
 }
 
-static Figures measure(const Bench *bench, void (*run)(const Bench *bench)) {
-        double wall, cpu;
+typedef struct Contender {
+        const char *name;
+        double (*run)(const Bench *bench, bool is_followed);
+        bool is_followed;
+} Contender;
+
+static const Contender contenders[] = {
+        { "bare", run_bare, false },
+        { "output", run_output, false },
+        { "bare+reader", run_bare, true },
+        { "output+reader", run_output, true },
+};
+
+static Figures measure(const Bench *bench, const Contender *contender) {
+        double wall, cpu, followed;
 
         clean(bench);
         wall = seconds(CLOCK_MONOTONIC);
         cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
-        run(bench);
+        followed = contender->run(bench, contender->is_followed);
         wall = seconds(CLOCK_MONOTONIC) - wall;
         cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
         clean(bench);
 
         return (Figures){ (double) bench->n_bytes / 1e6 / wall,
-                          cpu / ((double) bench->n_bytes / 1e9) };
+                          cpu / ((double) bench->n_bytes / 1e9), followed };
 }
 
 static int compare(const void *a, const void *b) {
@@ -235,23 +338,30 @@ static double median(double *values, size_t n) {
 }
 
 static void compare_runs(const Bench *bench, size_t n_runs) {
-        static double bare_mb[N_RUNS_MAX], bare_cpu[N_RUNS_MAX], mb[N_RUNS_MAX], cpu[N_RUNS_MAX],
-                ratio[N_RUNS_MAX];
+        static double mb[ELEMENTSOF(contenders)][N_RUNS_MAX],
+                cpu[ELEMENTSOF(contenders)][N_RUNS_MAX], ratio[ELEMENTSOF(contenders)][N_RUNS_MAX],
+                followed[ELEMENTSOF(contenders)][N_RUNS_MAX];
 
-        for (size_t i = 0; i < n_runs; i++) {
-                Figures bare = measure(bench, run_bare), output = measure(bench, run_output);
+        (void) measure(bench, &contenders[0]); /* whoever is first finds cold caches */
 
-                bare_mb[i] = bare.mb_per_s;
-                bare_cpu[i] = bare.cpu_s_per_gb;
-                mb[i] = output.mb_per_s;
-                cpu[i] = output.cpu_s_per_gb;
-                ratio[i] = output.mb_per_s / bare.mb_per_s;
+        for (size_t i = 0; i < n_runs; i++)
+                for (size_t k = 0; k < ELEMENTSOF(contenders); k++) {
+                        Figures figures = measure(bench, &contenders[k]);
+
+                        mb[k][i] = figures.mb_per_s;
+                        cpu[k][i] = figures.cpu_s_per_gb;
+                        followed[k][i] = figures.followed;
+                        ratio[k][i] = mb[k][i] / mb[0][i];
+                }
+
+        printf("writes of %zu bytes\n", bench->block);
+        for (size_t k = 0; k < ELEMENTSOF(contenders); k++) {
+                printf("  %-14s %7.1f MB/s %6.3f s CPU/GB  %5.2f of bare", contenders[k].name,
+                       median(mb[k], n_runs), median(cpu[k], n_runs), median(ratio[k], n_runs));
+                if (contenders[k].is_followed)
+                        printf(", %3.0f %% followed", median(followed[k], n_runs));
+                printf("\n");
         }
-
-        printf("writes of %5zu bytes: bare %5.0f MB/s %.2f s CPU/GB, output %5.0f MB/s %.2f s "
-               "CPU/GB, ratio %.2f\n",
-               bench->block, median(bare_mb, n_runs), median(bare_cpu, n_runs), median(mb, n_runs),
-               median(cpu, n_runs), median(ratio, n_runs));
 }
 
 int main(int argc, char *argv[]) {
