@@ -3,8 +3,10 @@
 """What it costs to keep a program's output, beside others that do.
 
 The same writer for all, in turns and in one run, since only the ratio means anything on a noisy
-machine: bench-output's bare (read and write, and the same files), Output with ring and file,
-s6-log, svlogd and supervisord. All keep five files of 10 MB. CPU is that of the reader alone.
+machine: bench-output's bare (read and write, and the same files) and Output with ring and file,
+each alone and with a reader that follows; s6-log, svlogd, supervisord and pm2. All keep five files
+of 10 MB, but pm2, which rotates nothing by itself, and is spared that work. CPU is that of who
+keeps the log alone.
 
     log-peers.py BENCH-OUTPUT [MIB [RUNS]]
 """
@@ -42,6 +44,11 @@ events=PROCESS_STATE_EXITED
 """
 
 
+def cpu_of(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def time_of(argv, writer):
     """Wall and CPU seconds of a reader, whose standard input the writer is."""
     began = time.monotonic()
@@ -77,8 +84,7 @@ def supervisord(block, folder):
         child = subprocess.Popen(["supervisord", "-c", folder + "/conf"],
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while child.poll() is None:
-            fields = open(f"/proc/{child.pid}/stat").read().rsplit(")", 1)[1].split()
-            cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            cpu = cpu_of(child.pid)
             time.sleep(0.005)
         began, ended = (int(open(f"{folder}/{name}").read()) for name in ("began", "ended"))
         return (ended - began) / 1e9, cpu
@@ -87,18 +93,41 @@ def supervisord(block, folder):
     return full[0], max(full[1] - base[1], 0)
 
 
+def pm2(block, folder):
+    """Its writer waits until pm2 has started, and stays: pm2 closes the log when it exits."""
+    def command(*words):
+        subprocess.run(["pm2", *words], check=True, env=dict(os.environ, PM2_HOME=folder),
+                       stdout=subprocess.DEVNULL)
+
+    os.mkfifo(folder + "/go")
+    with open(folder + "/writer", "w") as script:
+        script.write(f"read go < {folder}/go; {BENCH} write {MIB} {block}; exec sleep 1000\n")
+    try:
+        command("start", folder + "/writer", "--interpreter", "/bin/sh", "--no-autorestart",
+                "--no-vizion", "--output", folder + "/log", "--error", "/dev/null")
+        daemon = int(open(folder + "/pm2.pid").read())
+        with open(folder + "/go", "w"):
+            began, cpu = time.monotonic(), cpu_of(daemon)
+        while os.path.getsize(folder + "/log") < MIB * 2**20:
+            time.sleep(0.005)
+        return time.monotonic() - began, cpu_of(daemon) - cpu
+    finally:
+        command("kill")
+
+
 PEERS = {
     "s6-log": filter_of(["s6-log", "n4", "s10000000", "{folder}"]),
     "svlogd": svlogd,
     "supervisord": supervisord,
+    "pm2": pm2,
 }
 
 
 def measure_ours(block, folder):
     text = subprocess.run([BENCH, str(MIB), "1", folder, str(block)], check=True,
                           stdout=subprocess.PIPE, text=True).stdout
-    found = [float(x) for x in re.findall(r"([0-9.]+) (?:MB/s|s CPU/GB)", text)]
-    return {"bare": found[:2], "output": found[2:4]}
+    rows = re.findall(r"(\S+) +(\S+) MB/s +(\S+) s CPU/GB.*bare(?:, +(\d+) % followed)?", text)
+    return {row[0]: [float(figure) for figure in row[1:] if figure] for row in rows}
 
 
 def main():
@@ -114,11 +143,13 @@ def main():
                     wall, cpu = run(block, folder)
                 round_rows[name] = [GB * 1000 / wall, cpu / GB]
             for name, figures in round_rows.items():
-                rows.setdefault(name, []).append(figures + [figures[0] / round_rows["bare"][0]])
+                figures.insert(2, figures[0] / round_rows["bare"][0])
+                rows.setdefault(name, []).append(figures)
         print(f"writes of {block} bytes, {MIB} MiB, medians of {RUNS}")
         for name, runs in rows.items():
-            speed, cpu, ratio = (statistics.median(values) for values in zip(*runs))
-            print(f"  {name:12} {speed:7.0f} MB/s {cpu:6.2f} s CPU/GB  {ratio:5.2f} of bare")
+            speed, cpu, ratio, *followed = (statistics.median(values) for values in zip(*runs))
+            print(f"  {name:14} {speed:7.0f} MB/s {cpu:6.2f} s CPU/GB  {ratio:5.2f} of bare"
+                  + "".join(f", {percent:3.0f} % followed" for percent in followed))
 
 
 main()
