@@ -20,7 +20,7 @@
 
 #include "io/log-memory.h"
 #include "io/output.h"
-#include "io/pipe-nonce.h"
+#include "io/read-nonce.h"
 #include "util/crashpoint.h"
 #include "util/duration.h"
 
@@ -306,8 +306,7 @@ static ssize_t pipe_read(OutputPipe *pipe, size_t n_bytes) {
                 pipe_grow(pipe);
 
         output_reserve(output, n_bytes);
-        bytes = log_ring_prepare(output->ring, &origin, n_bytes,
-                                 pipe_nonce_make(pipe->fd, n_bytes));
+        bytes = log_ring_prepare(output->ring, &origin, n_bytes, read_nonce(pipe->fd, n_bytes));
         CRASHPOINT("output-prepared");
         n = read(pipe->fd, bytes, n_bytes);
         CRASHPOINT("output-read");

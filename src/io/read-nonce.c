@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Pipe nonce
+ * ReadNonce
  *
- * Numbers one after the other, far apart, from one that is any at all; for a read of less than such
- * a number has bytes, which could bring just these, with a look into the pipe.
+ * Every brain begins at another number, and so no two reads have the same.
  */
 
 #include <fcntl.h>
@@ -12,13 +11,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "io/pipe-nonce.h"
+#include "io/read-nonce.h"
 
 /*
  * The last byte of what is to be read, without reading it: a nonce of a few bytes could be the
  * same as what comes, but not if it ends otherwise. tee(2) leaves the pipe as it is.
  */
-static bool peek_last(int fd, size_t n_bytes, char *ret) {
+static bool pipe_peek_last(int fd, size_t n_bytes, char *ret) {
         static int copy[2] = { -1, -1 };
         char bytes[sizeof(uint64_t)];
 
@@ -32,8 +31,7 @@ static bool peek_last(int fd, size_t n_bytes, char *ret) {
         return true;
 }
 
-/* No two reads have the same: every brain begins at another number. */
-uint64_t pipe_nonce_make(int fd, size_t n_bytes) {
+uint64_t read_nonce(int fd, size_t n_bytes) {
         static uint64_t nonce;
         char last, *bytes = (char *) &nonce;
 
@@ -41,7 +39,7 @@ uint64_t pipe_nonce_make(int fd, size_t n_bytes) {
                 (void) getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK);
         nonce += UINT64_C(0x9e3779b97f4a7c15);
 
-        if (n_bytes < sizeof(nonce) && peek_last(fd, n_bytes, &last))
+        if (n_bytes < sizeof(nonce) && pipe_peek_last(fd, n_bytes, &last))
                 bytes[sizeof(nonce) - 1] = (char) ~last;
 
         return nonce;
