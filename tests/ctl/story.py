@@ -175,8 +175,10 @@ class Lifecycle(Story):
         self.assertRegex(told, r"Would help: .*sidecarctl logs")
         self.assertRegex(told, r"Starts: started .*: ended as said above")
 
-        [why] = self.session.json("why", "fails")
-        self.assertEqual((why["App"], why["Name"]), (APP, "fails"))
+        both = self.run_ok("why", "--json", "fails", "lone")
+        why, lone = json.loads(both)
+        self.assertEqual((why["AppId"], why["Name"]), (APP, "fails"))
+        self.assertEqual((lone["AppId"], lone["Name"]), (OTHER, "lone"))
         self.assertEqual((why["status"], why["reason-code"]), ("Failed", "exit-code"))
         self.assertEqual(why["last-words"], ["the last words"])
         self.assertEqual(why["facts"]["code"], 3)
