@@ -253,8 +253,9 @@ START_TEST(f3_another_program_asks_for_a_restart_until_the_old_one_is_back) {
 END_TEST
 
 START_TEST(f3_what_has_failed_is_tried_again_with_another_program_and_what_waits_for_it_too) {
-        world_write_sidecars(world, "'db': {'command': ['prog']},"
-                                    " 'web': {'command': ['sleep', '1000'], 'dependsOn': {'db': 'started'}}");
+        world_write_sidecars(
+                world, "'db': {'command': ['prog']},"
+                       " 'web': {'command': ['sleep', '1000'], 'dependsOn': {'db': 'started'}}");
         world_run(world);
         ck_assert_int_ge(app_call(world, "Start", NULL, NULL, "a{sv}", 0), 0);
         (void) world_next(world, "web", "Failed/failed");
@@ -281,6 +282,26 @@ START_TEST(f3_what_is_in_backoff_or_has_failed_is_tried_again_with_another_manif
                                     " 'b': {'command': ['sleep', '1000']}");
         (void) world_next(world, "a", "Running/ready");
         (void) world_next(world, "b", "Running/ready");
+}
+END_TEST
+
+/* Its failure is told for as long as anything of it is there. */
+START_TEST(f3_what_has_failed_and_was_stopped_since_is_not_tried_again) {
+        uint64_t generation;
+
+        world_write_sidecars(world, "'a': {'command': ['/bin/sh', '-c', 'trap : TERM;"
+                                    " while ! [ -e @DIR@/go ]; do sleep 0.02; done'], 'port':"
+                                    " 'auto', 'readiness': {'http': {}}, 'startTimeout': '100ms',"
+                                    " 'restart': 'no', 'stop': {'timeout': '10m'}}");
+        world_run(world);
+        generation = world_start(world, "a");
+        (void) world_next(world, "a", "Failed/failed");
+        world_ask_to_stop(world, "a", false);
+        world_write_sidecars(world, "'a': {'command': ['sleep', '1000']}");
+        call_reload(world);
+        world_write_file(world, "go", 0644, "");
+        (void) world_next(world, "a", "Stopped/stopped");
+        ck_assert_uint_eq((uint64_t) world_get_number(world, "a", "Generation"), generation);
 }
 END_TEST
 
@@ -433,6 +454,7 @@ TEST_MAIN_TIMEOUT("catalog",
                   f3_another_program_asks_for_a_restart_until_the_old_one_is_back,
                   f3_what_has_failed_is_tried_again_with_another_program_and_what_waits_for_it_too,
                   f3_what_is_in_backoff_or_has_failed_is_tried_again_with_another_manifest,
+                  f3_what_has_failed_and_was_stopped_since_is_not_tried_again,
                   d2_what_changes_while_the_brain_dies_is_seen_by_the_next_one,
                   f3_an_upgrade_of_program_then_manifest_pulls_nothing_from_under_a_slow_client,
                   f3_an_upgrade_of_manifest_then_program_pulls_nothing_from_under_a_slow_client)
