@@ -221,6 +221,38 @@ START_TEST(what_is_passed_on_to_a_probe_is_told_nobody_else) {
 }
 END_TEST
 
+#define LARGE_BYTES 60000
+#define N_LARGE 20
+
+START_TEST(h6_values_that_are_large_for_many_sidecars_are_written_down_all_the_same) {
+        _cleanup_free_ char *env = NULL, *sidecars = NULL;
+        sd_bus *client = client_open(world);
+        size_t size;
+        FILE *out = open_memstream(&sidecars, &size);
+
+        for (int i = 0; i < N_LARGE; i++)
+                (void) fprintf(out,
+                               "%s's%d': {'command': ['sleep', '1000'], 'passEnv': {'KEY': {}}}",
+                               i > 0 ? ", " : "", i);
+        ck_assert_int_eq(fclose(out), 0);
+        ck_assert_int_ge(asprintf(&env, "KEY=%0*d", LARGE_BYTES, 0), 0);
+        world_write_sidecars(world, "%s", sidecars);
+        world_run(world);
+        bring(client, (Brings){ .env = env });
+        app_wait_ready(world);
+        app_stop(world);
+        kill_the_brain(world);
+        for (int i = 0; i < N_LARGE; i++) {
+                char name[16];
+
+                (void) snprintf(name, sizeof(name), "s%d", i);
+                ck_assert_str_eq(world_state(world, name), "Stopped/stopped");
+        }
+        ck_assert(!world_has_logged(world, "Cannot write"));
+        sd_bus_close_unref(client);
+}
+END_TEST
+
 /* The error, "" for none; freed by the caller. */
 static char *call_with(const char *method, const char *arguments) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -414,6 +446,7 @@ TEST_MAIN_TIMEOUT("brings",
                   s6_what_is_passed_on_fills_templates_and_is_empty_where_it_is_not,
                   what_is_passed_on_is_told_nobody_else,
                   what_is_passed_on_to_a_probe_is_told_nobody_else,
+                  h6_values_that_are_large_for_many_sidecars_are_written_down_all_the_same,
                   a3_arguments_of_start_are_checked_by_the_rule_and_stay_over_restarts,
                   s5_nothing_of_an_appimage_reaches_a_sidecar,
                   s5_the_environment_is_what_the_user_manager_says,
