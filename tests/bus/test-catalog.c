@@ -128,6 +128,24 @@ START_TEST(f2_f4_a_broken_drop_in_is_named_with_its_line_and_the_last_good_is_in
 }
 END_TEST
 
+START_TEST(f2_a_manifest_has_at_most_512_kib_with_its_drop_ins) {
+        static const char *const names[] = { DROP_INS "1.json", DROP_INS "2.json",
+                                             DROP_INS "3.json" };
+        _cleanup_free_ char *large = NULL, *error = NULL;
+
+        ck_assert_int_ge(asprintf(&large, "{\"x-large\": \"%0*d\"}", 200 * 1024, 0), 0);
+        file_write_json(world, MANIFEST, HEAD "'web': {'command': ['sleep', '1000']}}}");
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                world_write_file(world, names[i], 0644, large);
+        world_run(world);
+        WORLD_AWAIT(world, streq(load_state(world), "bad-manifest"));
+        error = load_error();
+        ck_assert_msg(strstr(error, "/3.json"), "%s", error);
+        file_remove(world, names[1]);
+        WORLD_AWAIT(world, streq(load_state(world), "loaded"));
+}
+END_TEST
+
 START_TEST(f3_an_app_appears_changes_and_goes_by_itself) {
         world_run(world);
         ck_assert_str_eq(load_state(world), "");
@@ -447,6 +465,7 @@ TEST_MAIN_TIMEOUT("catalog",
                   world_teardown,
                   f1_drop_ins_are_merged_in_the_order_of_their_names_and_null_removes,
                   f2_f4_a_broken_drop_in_is_named_with_its_line_and_the_last_good_is_in_force,
+                  f2_a_manifest_has_at_most_512_kib_with_its_drop_ins,
                   f3_an_app_appears_changes_and_goes_by_itself,
                   f3_an_app_whose_manifest_has_gone_stays_as_long_as_it_is_held,
                   f1_a_mask_hides_what_is_below_and_is_taken_off,
