@@ -213,8 +213,7 @@ static void retry_dependents(const App *app) {
                         if (!s->life.failed || !other || other->life.failed ||
                             lifecycle_reason_code(&s->life) != REASON_DEPENDENCY)
                                 continue;
-                        sidecar_retry(s);
-                        again = true;
+                        again = sidecar_retry(s) || again;
                 }
         }
 }

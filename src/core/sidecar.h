@@ -193,8 +193,11 @@ bool sidecar_resume(Sidecar *sidecar);
  */
 void sidecar_set_spec(Sidecar *sidecar, SidecarSpec *spec);
 
-/* What has failed, or waits for its next try, is tried once sidecar_converge() follows. */
-void sidecar_retry(Sidecar *sidecar);
+/*
+ * What has failed, or waits for its next try, is tried once sidecar_converge() follows. False: it
+ * is neither, or nobody wants it any more.
+ */
+bool sidecar_retry(Sidecar *sidecar);
 
 /*
  * Looks which program a start would execute. True: it had failed with another, and is wanted again;

@@ -8,6 +8,7 @@
  * they change.
  */
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,19 +86,20 @@ static int take_sample(Sample *sample, sd_bus *bus, const Targets *wanted) {
 }
 
 static int add_row(Table *table, const Usage *usage) {
-        char percent[32], memory[TEXT_TIME_MAX] = "-", time[DURATION_TEXT_MAX] = "-", pid[16];
+        char percent[32] = "-", memory[TEXT_TIME_MAX] = "-", time[DURATION_TEXT_MAX] = "-", pid[16];
         _cleanup_free_ char *name = NULL;
         const char *const cells[] = { percent, memory, time, pid };
         int r;
 
         if (asprintf(&name, "%s/%s", usage->app, usage->name) < 0)
                 return -ENOMEM;
-        (void) snprintf(percent, sizeof(percent), "%.1f", usage->cpu_percent);
         (void) snprintf(pid, sizeof(pid), "%u", usage->pid);
         if (usage->memory_bytes != UINT64_MAX)
                 (void) text_of_bytes(memory, usage->memory_bytes);
-        if (usage->cpu_nsec != UINT64_MAX)
+        if (usage->cpu_nsec != UINT64_MAX) {
+                (void) snprintf(percent, sizeof(percent), "%.1f", usage->cpu_percent);
                 (void) duration_say(time, usage->cpu_nsec / 1000);
+        }
 
         r = table_add(table, name, COLOR_NONE);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(cells); i++)
@@ -144,7 +146,7 @@ static void write_sample(const Sample *sample, size_t n_rows) {
                 json_member_unsigned(&writer, "CPUUsageNSec", usage->cpu_nsec);
                 json_member_unsigned(&writer, "MemoryCurrent", usage->memory_bytes);
                 json_key(&writer, "cpu-percent");
-                json_double(&writer, usage->cpu_percent);
+                json_double(&writer, usage->cpu_nsec == UINT64_MAX ? NAN : usage->cpu_percent);
                 json_close(&writer, '}');
         }
         json_close(&writer, ']');

@@ -3,8 +3,8 @@
 /*
  * Usage
  *
- * Where there is no cgroup the time of a tree is that of the processes that are in it now, and it
- * falls when one ends: less than before counts as nothing.
+ * Only cgroups count: without them nothing is known of anybody, and all is sorted by name. A new
+ * cgroup begins at 0: less than before counts as nothing.
  */
 
 #include <stdlib.h>

@@ -64,8 +64,8 @@ typedef enum WireKind {
         WIRE_DROP_STDIN, /* it is to see the end of that */
         WIRE_KEEP_SOCKETS, /* of a slot, until RELEASE; descriptor: its packed sockets */
         WIRE_DROP_SOCKETS,
-        WIRE_SUMMARY,    /* tell whoever started the keeper: `code` sidecars are Running, `status`
-                            have Failed */
+        WIRE_SUMMARY, /* tell whoever started the keeper: `code` sidecars are Running, `status`
+                         have Failed */
 } WireKind;
 
 /* Flags of HELLO. */

@@ -16,11 +16,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/queue.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "io/log-memory.h"
 #include "io/output.h"
+#include "io/read-nonce.h"
 #include "util/crashpoint.h"
 #include "util/duration.h"
 
@@ -291,39 +291,6 @@ static void output_publish(Output *output) {
                 log_file_publish(output->file, &extent);
 }
 
-/*
- * The last byte of what is to be read, without reading it: a nonce of a few bytes could be the
- * same as what comes, but not if it ends otherwise. tee(2) leaves the pipe as it is.
- */
-static bool pipe_peek_last(int fd, size_t n_bytes, char *ret) {
-        static int copy[2] = { -1, -1 };
-        char bytes[sizeof(uint64_t)];
-
-        if (copy[0] < 0 && pipe2(copy, O_CLOEXEC | O_NONBLOCK) < 0)
-                return false;
-        if (tee(fd, copy[1], n_bytes, SPLICE_F_NONBLOCK) <= 0 ||
-            read(copy[0], bytes, sizeof(bytes)) != (ssize_t) n_bytes)
-                return false;
-
-        *ret = bytes[n_bytes - 1];
-        return true;
-}
-
-/* No two reads have the same: every brain begins at another number. */
-static uint64_t pipe_make_nonce(int fd, size_t n_bytes) {
-        static uint64_t nonce;
-        char last, *bytes = (char *) &nonce;
-
-        if (nonce == 0)
-                (void) getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK);
-        nonce += UINT64_C(0x9e3779b97f4a7c15);
-
-        if (n_bytes < sizeof(nonce) && pipe_peek_last(fd, n_bytes, &last))
-                bytes[sizeof(nonce) - 1] = (char) ~last;
-
-        return nonce;
-}
-
 /* So much is there, exactly that is read. Answers how many bytes came, or negative errno. */
 static ssize_t pipe_read(OutputPipe *pipe, size_t n_bytes) {
         const LogOrigin origin = { pipe->stream, pipe->generation, now_realtime_usec() };
@@ -339,8 +306,7 @@ static ssize_t pipe_read(OutputPipe *pipe, size_t n_bytes) {
                 pipe_grow(pipe);
 
         output_reserve(output, n_bytes);
-        bytes = log_ring_prepare(output->ring, &origin, n_bytes,
-                                 pipe_make_nonce(pipe->fd, n_bytes));
+        bytes = log_ring_prepare(output->ring, &origin, n_bytes, read_nonce(pipe->fd, n_bytes));
         CRASHPOINT("output-prepared");
         n = read(pipe->fd, bytes, n_bytes);
         CRASHPOINT("output-read");

@@ -114,7 +114,7 @@ const ReasonCodeWords reason_codes[_REASON_CODE_MAX] = {
         },
         [REASON_OOM] = {
                 "oom",
-                "the kernel killed it because memory ran out",
+                "the kernel killed it because memory ran out, or its limit was reached",
                 "make it use less memory, raise its limit, or close other programs",
         },
 };

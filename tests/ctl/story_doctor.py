@@ -315,11 +315,15 @@ class OnATerminal(Story):
         self.start()
         self.assertEqual(self.session.run("start", APP).returncode, 0)
         terminal = self.show(80, "top")
-        lines = terminal.wait_for(rf"^{APP}/busy +[1-9]")
+        lines = terminal.wait_for(rf"^{APP}/busy +[1-9-]")
+        if re.match(rf"{APP}/busy +- ", lines[1]):
+            terminal.press("q")
+            terminal.wait_for("^exit=0")
+            self.skipTest("without cgroups nobody counts")
         self.assertRegex(lines[0], r"^SIDECAR +CPU% +MEMORY +TIME +PID +STATUS$")
         self.assertIn(f"{APP}/busy", lines[1])
         self.assertIn(f"{APP}/idle", lines[2])
-        self.assertRegex(lines[1], r" ([0-9.]+[BKMGT]|-) .* Running$")
+        self.assertRegex(lines[1], r" ([0-9.]+[BKMGT]|-) +[0-9.]+ .* Running$")
         # The next sample is another one: its time has gone on.
         before = lines[1]
         while terminal.wait_for(f"^{APP}/busy ")[1] == before:
@@ -344,6 +348,9 @@ class Top(Story):
         self.assertEqual(self.session.run("top").stdout, "No sidecar runs.\n")
         self.assertEqual(self.session.run("start", APP).returncode, 0)
         items = self.session.json("top")
+        if items[0]["CPUUsageNSec"] == 2**64 - 1:
+            self.assertEqual([item["cpu-percent"] for item in items], [None, None])
+            self.skipTest("without cgroups nobody counts")
         self.assertEqual([item["Name"] for item in items], ["busy", "idle"])
         self.assertGreater(items[0]["cpu-percent"], items[1]["cpu-percent"])
         self.assertGreater(items[0]["CPUUsageNSec"], 0)
