@@ -117,7 +117,7 @@ START_TEST(f2_a_manifest_has_at_most_512_kib_with_its_drop_ins) {
                 world_write_file(world, names[i], 0644, large);
         world_run(world);
         WORLD_AWAIT(world, streq(load_state(world), "bad-manifest"));
-        error = load_error();
+        error = app_load_error(world);
         ck_assert_msg(strstr(error, "/3.json"), "%s", error);
         file_remove(world, names[1]);
         WORLD_AWAIT(world, streq(load_state(world), "loaded"));
