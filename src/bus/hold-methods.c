@@ -84,8 +84,8 @@ static int read_call(sd_bus_message *message, HoldCall *call, sd_bus_error *ret_
 }
 
 static int invalid_manifest(const ManifestError *error, sd_bus_error *ret_error) {
-        return sd_bus_error_setf(ret_error, ERROR_INVALID_MANIFEST, "%s: %s", error->pointer,
-                                 error->message);
+        return sd_bus_error_setf(ret_error, ERROR_INVALID_MANIFEST, "%s%s%s", error->pointer,
+                                 *error->pointer ? ": " : "", error->message);
 }
 
 /* As if it lay in its base folder under the name that it has to have there. */
@@ -98,7 +98,7 @@ static int parse_manifest(HoldCall *call, sd_bus_error *ret_error) {
 
         if (n_bytes > MANIFEST_BYTES_MAX)
                 return sd_bus_error_setf(ret_error, ERROR_INVALID_MANIFEST,
-                                         ": %zu bytes, of at most %u: make it smaller", n_bytes,
+                                         "%zu bytes, of at most %u: make it smaller", n_bytes,
                                          MANIFEST_BYTES_MAX);
         while (n_folder > 0 && folder[n_folder - 1] == '/')
                 n_folder--;

@@ -248,6 +248,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .exit_dumped_core = s->exit_dumped_core,
                 .exit_code = s->exit_code,
                 .exit_signal = s->exit_signal,
+                .exit_uptime_usec = s->exit_uptime_usec,
                 .changed_at_usec = s->changed_at_usec,
                 .ready_at_usec = s->ready_at_usec,
                 .retry_at_usec = s->retry_at_usec,

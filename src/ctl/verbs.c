@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #include "config.h"
-#include "ctl/complain.h"
 #include "ctl/json-writer.h"
 #include "ctl/verbs.h"
 #include "util/strv.h"

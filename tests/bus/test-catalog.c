@@ -25,14 +25,6 @@ static void setup(void) {
         files_listen(world);
 }
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        _cleanup_close_ int pidfd = process_open(world_brain(world));
-
-        process_signal(pidfd, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 static char **drop_in_paths(void) {
         char **paths = NULL;
 
@@ -41,21 +33,6 @@ static char **drop_in_paths(void) {
                                                   &paths),
                          0);
         return paths;
-}
-
-/* "POINTER: MESSAGE" */
-static char *load_error(void) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *pointer, *message;
-        char *text;
-
-        ck_assert_int_ge(sd_bus_get_property(world->bus, WORLD_BUS_NAME, WORLD_APP_PATH,
-                                             WORLD_BUS_NAME ".App", "LoadError", NULL, &reply,
-                                             "(ss)"),
-                         0);
-        ck_assert_int_gt(sd_bus_message_read(reply, "(ss)", &pointer, &message), 0);
-        ck_assert_int_ge(asprintf(&text, "%s: %s", pointer, message), 0);
-        return text;
 }
 
 static void assert_variable(const char *name, const char *variable, const char *value) {
@@ -108,7 +85,7 @@ START_TEST(f2_f4_a_broken_drop_in_is_named_with_its_line_and_the_last_good_is_in
         file_write_json(world, DROP_INS "10.json",
                         "{'sidecars': {'web': {\n 'env': {'A': 'b'},\n 'startTimeout': 'soon'}}}");
         WORLD_AWAIT(world, streq(load_state(world), "bad-manifest"));
-        error = load_error();
+        error = app_load_error(world);
         ck_assert_msg(startswith(error, "/sidecars/web/startTimeout: ") &&
                               strstr(error, "/10.json:3)"),
                       "%s", error);
@@ -116,14 +93,15 @@ START_TEST(f2_f4_a_broken_drop_in_is_named_with_its_line_and_the_last_good_is_in
         assert_variable("web", "A", NULL);
 
         file_write_json(world, DROP_INS "10.json", "{'sidecars': \n}");
-        WORLD_AWAIT(world, (free(syntax), syntax = load_error(), strstr(syntax, "/10.json:2)")));
+        WORLD_AWAIT(world,
+                    (free(syntax), syntax = app_load_error(world), strstr(syntax, "/10.json:2)")));
         file_write_json(world, DROP_INS "10.json", "{'sidecars': {'web': {'env': {'A': 'b'}}}}");
         WORLD_AWAIT(world, streq(load_state(world), "loaded"));
         ck_assert(needs_restart(world, "web"));
 
         world_write_file(world, DROP_INS "20.json", 0666, "{}");
         WORLD_AWAIT(world, streq(load_state(world), "bad-manifest"));
-        writable = load_error();
+        writable = app_load_error(world);
         ck_assert_msg(strstr(writable, "others may write it"), "%s", writable);
 }
 END_TEST
@@ -139,7 +117,7 @@ START_TEST(f2_a_manifest_has_at_most_512_kib_with_its_drop_ins) {
                 world_write_file(world, names[i], 0644, large);
         world_run(world);
         WORLD_AWAIT(world, streq(load_state(world), "bad-manifest"));
-        error = load_error();
+        error = app_load_error(world);
         ck_assert_msg(strstr(error, "/3.json"), "%s", error);
         file_remove(world, names[1]);
         WORLD_AWAIT(world, streq(load_state(world), "loaded"));
@@ -342,7 +320,7 @@ START_TEST(d2_what_changes_while_the_brain_dies_is_seen_by_the_next_one) {
         file_replace_program(world, "bin/prog", 2);
         file_replace_program(world, "bin/absent", 1);
         file_write_json(world, DROP_INS "b.json", "{'sidecars': {'c': {'env': 3}}}");
-        kill_brain();
+        world_kill_brain(world);
         ck_assert(needs_restart(world, "a"));
         ck_assert(!needs_restart(world, "c"));
         ck_assert_int_eq(world_get_number(world, "a", "MainPID"), pid);
@@ -351,7 +329,7 @@ START_TEST(d2_what_changes_while_the_brain_dies_is_seen_by_the_next_one) {
 
         /* And once more, with nothing changed: nothing is told twice, the last good one counts. */
         ck_assert_uint_eq(count_events(world, "manifest"), 1);
-        kill_brain();
+        world_kill_brain(world);
         ck_assert(needs_restart(world, "a"));
         ck_assert_str_eq(load_state(world), "bad-manifest");
         ck_assert_uint_eq(count_events(world, "manifest"), 1);

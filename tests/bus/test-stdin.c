@@ -113,14 +113,6 @@ static char *make_bytes(char byte, size_t n) {
         return bytes;
 }
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        _cleanup_close_ int pidfd = process_open(world_brain(world));
-
-        process_signal(pidfd, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 START_TEST(what_is_written_arrives_and_close_is_its_end) {
         _cleanup_(log_page_clear) LogPage page = { 0 };
 
@@ -313,7 +305,7 @@ START_TEST(d2_the_death_of_a_brain_is_no_end_of_stdin) {
 
                 (void) snprintf(line, sizeof(line), "line %d\n", i);
                 feed("cat", line);
-                kill_brain();
+                world_kill_brain(world);
                 ck_assert_str_eq(world_state(world, "cat"), "Running/ready");
         }
         log_await(world, "cat", "line 2");
@@ -330,7 +322,7 @@ START_TEST(d2_what_was_closed_stays_closed_over_a_death_of_the_brain) {
         feed_last("cat", "last\n");
         log_await(world, "cat", "seen");
         ck_assert_str_eq(feed_at("cat", 0, "x", 1), WORLD_ERROR "NotRunning");
-        kill_brain();
+        world_kill_brain(world);
         ck_assert_str_eq(feed_at("cat", 0, "x", 1), WORLD_ERROR "NotRunning");
         ck_assert_str_eq(world_state(world, "cat"), "Running/ready");
 }
