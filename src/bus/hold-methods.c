@@ -6,6 +6,7 @@
  * The caller is who the bus says that it is: its process was pinned when it first called.
  */
 
+#include <limits.h>
 #include <string.h>
 
 #include "bus/app-methods.h"
@@ -51,6 +52,8 @@ static int check_call(const HoldCall *call, sd_bus_error *ret_error) {
                 wrong = "Option base-dir goes with manifest";
         else if (call->base_dir && call->base_dir[0] != '/')
                 wrong = "Option base-dir is an absolute path";
+        else if (call->base_dir && strlen(call->base_dir) >= PATH_MAX)
+                wrong = "Option base-dir is longer than any path may be";
 
         return wrong ? sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS, wrong) : 0;
 }
