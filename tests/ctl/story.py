@@ -471,6 +471,11 @@ class Apps(Story):
         self.assertEqual(self.session.run("check", good).returncode, 0)
         self.assertEqual(self.session.json("check", good), [])
 
+    def test_check_tells_when_a_sidecar_would_restart(self):
+        good = str(self.session.apps / f"{APP}.json")
+        self.assertRegex(self.run_ok("check", "--verbose", good), r"(?m)^\S+: .*(then Failed|restarted)")
+        self.expect(2, "check --verbose is for people: not with --json", "check", "--verbose", "--json", good)
+
     def add_drop_in(self, name, text):
         drop_in = self.session.drop_ins / f"{OTHER}.json.d" / name
         drop_in.parent.mkdir(parents=True, exist_ok=True)

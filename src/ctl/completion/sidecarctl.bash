@@ -42,6 +42,7 @@ _sidecarctl() {
         hold) options='--color --help' ;;
         run) options='--color --help --timeout=' ;;
         mode) options+=' --dry-run --no-wait --timeout=' ;;
+        check) options+=' --verbose' ;;
         esac
 
         if [[ $prev == -s && $verb == kill ]]; then

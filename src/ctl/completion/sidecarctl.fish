@@ -60,3 +60,4 @@ complete -c sidecarctl -n '__sidecarctl_verb logs' -l generation -x -d 'One star
 complete -c sidecarctl -n '__sidecarctl_verb logs' -s o -l output -xa 'short cat json' -d 'Format'
 complete -c sidecarctl -n '__sidecarctl_verb wait' -l for -xa 'ready stopped settled' -d 'Condition'
 complete -c sidecarctl -n '__sidecarctl_verb mode' -l dry-run -d 'Only print the plan'
+complete -c sidecarctl -n '__sidecarctl_verb check' -l verbose -d 'Print when it would restart'
