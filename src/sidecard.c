@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "bus/address.h"
 #include "bus/server.h"
 #include "config.h"
 #include "core/adoption.h"
@@ -116,7 +117,9 @@ static int run(const Arguments *arguments) {
         _cleanup_(server_freep) Server *server = NULL;
         int r;
 
-        r = sd_event_new(&event);
+        r = address_forget_guid();
+        if (r >= 0)
+                r = sd_event_new(&event);
         if (r >= 0)
                 r = supervisor_new(&supervisor, event, arguments->folder);
         if (r >= 0)

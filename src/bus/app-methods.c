@@ -7,6 +7,8 @@
  * stands from then on (contract S7).
  */
 
+#include <string.h>
+
 #include "bus/app-methods.h"
 #include "bus/app-object.h"
 #include "bus/error.h"
@@ -17,6 +19,9 @@
 #include "core/modes.h"
 #include "model/mode.h"
 #include "util/strv.h"
+
+/* It is written down with the app at each change, and has to fit in the file of its mode. */
+#define SERVER_URL_BYTES_MAX 4096u
 
 static Server *server_of(const App *app) {
         return ((AppObject *) app->userdata)->server;
@@ -190,6 +195,8 @@ int method_app_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *r
                 return r;
 
         wrong = server_url ? mode_check_server_url(server_url) : NULL;
+        if (server_url && strlen(server_url) > SERVER_URL_BYTES_MAX)
+                wrong = "is longer than 4096 bytes: shorten it";
         /* Not quoted: there may be a password in it, and errors are kept by those who log them. */
         if (wrong)
                 return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,

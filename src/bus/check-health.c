@@ -13,21 +13,23 @@
 #include "bus/options.h"
 #include "bus/sidecar-object.h"
 #include "bus/waiter.h"
+#include "core/sidecar-parts.h"
 #include "util/clock.h"
 
 /* A round may go through several paths, each with a timeout of its own. */
 #define ROUND_USEC (15 * USEC_PER_SEC)
 
 static int reply_health(sd_bus_message *call, const Sidecar *s, const ProbeResult *result) {
-        _cleanup_free_ char *endpoint = sidecar_endpoint(s);
+        _cleanup_free_ char *endpoint = sidecar_endpoint(s),
+                            *error = sidecar_blank(s, result->error);
         int r;
 
-        if (!endpoint)
+        if (!endpoint || !error)
                 return -ENOMEM;
 
         r = sd_bus_reply_method_return(call, "a{sv}", 5, "healthy", "b", result->alive, "endpoint",
                                        "s", endpoint, "status", "u", result->status, "latency-usec",
-                                       "t", result->latency_usec, "error", "s", result->error);
+                                       "t", result->latency_usec, "error", "s", error);
         return r < 0 ? r : 1;
 }
 

@@ -6,6 +6,7 @@
  * The caller is who the bus says that it is: its process was pinned when it first called.
  */
 
+#include <limits.h>
 #include <string.h>
 
 #include "bus/app-methods.h"
@@ -51,6 +52,8 @@ static int check_call(const HoldCall *call, sd_bus_error *ret_error) {
                 wrong = "Option base-dir goes with manifest";
         else if (call->base_dir && call->base_dir[0] != '/')
                 wrong = "Option base-dir is an absolute path";
+        else if (call->base_dir && strlen(call->base_dir) >= PATH_MAX)
+                wrong = "Option base-dir is longer than any path may be";
 
         return wrong ? sd_bus_error_set(ret_error, SD_BUS_ERROR_INVALID_ARGS, wrong) : 0;
 }
@@ -81,8 +84,8 @@ static int read_call(sd_bus_message *message, HoldCall *call, sd_bus_error *ret_
 }
 
 static int invalid_manifest(const ManifestError *error, sd_bus_error *ret_error) {
-        return sd_bus_error_setf(ret_error, ERROR_INVALID_MANIFEST, "%s: %s", error->pointer,
-                                 error->message);
+        return sd_bus_error_setf(ret_error, ERROR_INVALID_MANIFEST, "%s%s%s", error->pointer,
+                                 *error->pointer ? ": " : "", error->message);
 }
 
 /* As if it lay in its base folder under the name that it has to have there. */
@@ -95,7 +98,7 @@ static int parse_manifest(HoldCall *call, sd_bus_error *ret_error) {
 
         if (n_bytes > MANIFEST_BYTES_MAX)
                 return sd_bus_error_setf(ret_error, ERROR_INVALID_MANIFEST,
-                                         ": %zu bytes, of at most %u: make it smaller", n_bytes,
+                                         "%zu bytes, of at most %u: make it smaller", n_bytes,
                                          MANIFEST_BYTES_MAX);
         while (n_folder > 0 && folder[n_folder - 1] == '/')
                 n_folder--;

@@ -179,8 +179,8 @@ static char *describe(const App *app) {
         if (!error->message)
                 return strdup(file_state(app));
 
-        return asprintf(&text, "%s: %s:%u: %s: %s", file_state(app), error->path, error->line,
-                        error->pointer, error->message) < 0
+        return asprintf(&text, "%s: %s:%u: %s%s%s", file_state(app), error->path, error->line,
+                        error->pointer, *error->pointer ? ": " : "", error->message) < 0
                        ? NULL
                        : text;
 }
@@ -213,8 +213,7 @@ static void retry_dependents(const App *app) {
                         if (!s->life.failed || !other || other->life.failed ||
                             lifecycle_reason_code(&s->life) != REASON_DEPENDENCY)
                                 continue;
-                        sidecar_retry(s);
-                        again = true;
+                        again = sidecar_retry(s) || again;
                 }
         }
 }
@@ -415,14 +414,18 @@ void app_collect(App *app) {
 }
 
 char *app_explain_problem(const App *app) {
+        const ManifestError *error = &app->error;
         char *text = NULL;
 
         if (app->is_missing)
                 return strdup("its manifest has gone");
-        if (!app->error.message)
+        if (!error->message)
                 return strdup("its manifest is masked by a link to /dev/null: remove the link");
 
-        return asprintf(&text, "%s: %s", app->error.pointer, app->error.message) < 0 ? NULL : text;
+        return asprintf(&text, "%s%s%s", error->pointer, *error->pointer ? ": " : "",
+                        error->message) < 0
+                       ? NULL
+                       : text;
 }
 
 const char *app_load_state(const App *app) {

@@ -101,6 +101,7 @@ const RecordField sidecar_fields[] = {
         RECORD_FIELD(14, SidecarRecord, exit_dumped_core, FIELD_BOOL),
         RECORD_FIELD(15, SidecarRecord, exit_code, FIELD_INT),
         RECORD_FIELD(16, SidecarRecord, exit_signal, FIELD_INT),
+        RECORD_FIELD(47, SidecarRecord, exit_uptime_usec, FIELD_U64),
         RECORD_FIELD(17, SidecarRecord, changed_at_usec, FIELD_U64),
         RECORD_FIELD(18, SidecarRecord, ready_at_usec, FIELD_U64),
         RECORD_FIELD(19, SidecarRecord, retry_at_usec, FIELD_U64),

@@ -131,6 +131,13 @@ static void give_up(Records *records) {
         rewrite_in(records, REWRITE_RETRY_USEC);
 }
 
+/* A batch that no frame can hold goes in two: better not as one than not at all. */
+static void make_room(Records *records, size_t n_bytes) {
+        if (records->batch.n_bytes + n_bytes > LEDGER_RECORD_BYTES_MAX &&
+            records_flush(records) < 0)
+                records->is_lacking = true;
+}
+
 /*
  * known: the checksum of the last record of that thing, or NULL. False: that one says the same, so
  * nothing is added.
@@ -140,9 +147,9 @@ static bool add_news(Records *records,
                      const RecordField *fields,
                      const void *object,
                      uint64_t *known) {
-        size_t n_before = records->batch.n_bytes;
         uint32_t head[2] = { kind };
         uint64_t sum = 0;
+        size_t n_before;
 
         if (!records->ledger)
                 return true;
@@ -158,6 +165,8 @@ static bool add_news(Records *records,
                 return false;
 
         head[1] = (uint32_t) records->scratch.n_bytes;
+        make_room(records, sizeof(head) + head[1]);
+        n_before = records->batch.n_bytes;
         if (record_buffer_append(&records->batch, head, sizeof(head)) < 0 ||
             record_buffer_append(&records->batch, records->scratch.bytes, head[1]) < 0) {
                 records->batch.n_bytes = n_before;
@@ -239,6 +248,7 @@ static SidecarRecord make_sidecar_record(const Sidecar *s, char **ports) {
                 .exit_dumped_core = s->exit_dumped_core,
                 .exit_code = s->exit_code,
                 .exit_signal = s->exit_signal,
+                .exit_uptime_usec = s->exit_uptime_usec,
                 .changed_at_usec = s->changed_at_usec,
                 .ready_at_usec = s->ready_at_usec,
                 .retry_at_usec = s->retry_at_usec,

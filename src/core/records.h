@@ -98,6 +98,7 @@ typedef struct SidecarRecord {
         bool exit_dumped_core;
         int exit_code;
         int exit_signal;
+        uint64_t exit_uptime_usec;
         uint64_t changed_at_usec;
         uint64_t ready_at_usec;
         uint64_t retry_at_usec;

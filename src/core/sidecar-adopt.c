@@ -59,6 +59,7 @@ static int take_facts(Sidecar *s, const SidecarRecord *record, SidecarSpec *runn
         s->exit_dumped_core = record->exit_dumped_core;
         s->exit_code = record->exit_code;
         s->exit_signal = record->exit_signal;
+        s->exit_uptime_usec = record->exit_uptime_usec;
         s->changed_at_usec = record->changed_at_usec;
         s->ready_at_usec = record->ready_at_usec;
         s->retry_at_usec = record->retry_at_usec;

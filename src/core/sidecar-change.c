@@ -28,12 +28,14 @@ bool sidecar_needs_restart(const Sidecar *s) {
                !streq(s->running->process_json, s->spec->process_json);
 }
 
-void sidecar_retry(Sidecar *s) {
-        if (!has_failed(s))
-                return;
+/* One that was stopped since keeps its failure until nothing of it is left, and stays down. */
+bool sidecar_retry(Sidecar *s) {
+        if (!has_failed(s) || s->life.goal != GOAL_UP)
+                return false;
 
         lifecycle_restart(&s->life);
         record_sidecar(s);
+        return true;
 }
 
 void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
@@ -47,7 +49,7 @@ void sidecar_set_spec(Sidecar *s, SidecarSpec *spec) {
         if (sidecar_is_gone(s))
                 s->life.spec = s->spec;
         if (is_other)
-                sidecar_retry(s);
+                (void) sidecar_retry(s);
 }
 
 void sidecar_note_program(Sidecar *s) {
@@ -76,8 +78,7 @@ bool sidecar_check_program(Sidecar *s) {
                 if (program_identity_equal(&search.identity, &s->identity))
                         return false;
                 s->identity = search.identity;
-                sidecar_retry(s);
-                return true;
+                return sidecar_retry(s);
         }
 
         s->program_is_other = !sidecar_is_gone(s) && is_other(s, &search);

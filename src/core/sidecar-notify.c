@@ -108,11 +108,12 @@ static void on_message(const NotifyMessage *message, pid_t sender, void *userdat
                 log_warning("[%s] it says MAINPID=%d, which is none of its processes",
                             sidecar_name(s), (int) message->main_pid);
 
+        /* The text wakes who waits, and is so told after the state that goes with it. */
         take_facts(s, message);
-        if (message->said & NOTIFY_STATUS)
-                take_status_text(s, message->status);
         if (message->said & MAKES_A_STEP)
                 sidecar_converge(s);
+        if (message->said & NOTIFY_STATUS)
+                take_status_text(s, message->status);
 }
 
 static int make_socket(Sidecar *s) {

@@ -4,8 +4,9 @@
 /*
  * Sidecar, from within
  *
- * What core/sidecar*.c do for each other about readiness and health. Nobody else includes this,
- * but for the secrets of a generation, which whoever prints its words has to know.
+ * What core/sidecar*.c do for each other, each of which has one side of a sidecar. Nobody else
+ * includes this, but for the secrets of a generation, which whoever prints its words has to know,
+ * and for the time that was lost, which is of all sidecars.
  */
 
 #include "core/app.h"

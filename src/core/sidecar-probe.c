@@ -173,12 +173,16 @@ static void judge_in_time(Sidecar *s, const ProbeResult *result) {
 static void on_probe(const ProbeResult *result, void *userdata) {
         Sidecar *s = userdata;
         uint64_t interval = probe_spec(s, s->probes_liveness)->interval_usec;
+        /* A path may have been filled in with what is passed on. */
+        _cleanup_free_ char *error = sidecar_blank(s, result->error);
+        ProbeResult told = *result;
 
+        told.error = error ? error : "";
         s->probe = probe_free(s->probe);
-        log_debug("[%s] probe: %s", sidecar_name(s), result->alive ? "alive" : result->error);
+        log_debug("[%s] probe: %s", sidecar_name(s), told.alive ? "alive" : told.error);
         CRASHPOINT("probe-answered");
-        if (result->alive || !supervisor_check_time(s->supervisor, result->until_usec, interval))
-                judge_in_time(s, result);
+        if (told.alive || !supervisor_check_time(s->supervisor, told.until_usec, interval))
+                judge_in_time(s, &told);
         sidecar_go_on(s);
         CRASHPOINT("probe-noted");
 }

@@ -17,7 +17,6 @@
 #include "core/environment.h"
 #include "core/program-search.h"
 #include "core/records.h"
-#include "core/session.h"
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "core/tmpdirs.h"

@@ -40,12 +40,13 @@ void sidecar_note_forked(Sidecar *s) {
 
 static void on_answer(const ProbeResult *result, void *userdata) {
         Sidecar *s = userdata;
+        _cleanup_free_ char *error = sidecar_blank(s, result->error);
         bool is_alive = result->alive;
 
         CRASHPOINT("stop-answered");
         if (!is_alive)
                 log_info("[%s] was asked to end and does not, so it gets its signal: %s",
-                         sidecar_name(s), result->error);
+                         sidecar_name(s), error ? error : "");
 
         s->stop_request = probe_free(s->stop_request);
         s->stop_is_asked = false;

@@ -123,7 +123,11 @@ char *sidecar_blank(const Sidecar *s, const char *text) {
         size_t n_bytes = text ? strlen(text) : 0;
         char *copy;
 
-        if (!text || sidecar_list_secrets(s, &texts) < 0 || secrets_new(&secrets, texts) < 0)
+        if (!text || sidecar_list_secrets(s, &texts) < 0)
+                return NULL;
+        if (!texts)
+                return strdup(text);
+        if (secrets_new(&secrets, texts) < 0)
                 return NULL;
         copy = strdup(text);
         if (!copy)

@@ -103,7 +103,7 @@ static EventExit describe_exit(const Sidecar *s) {
                 .core_dumped = s->exit_dumped_core,
                 .is_oom = lifecycle_reason_code(&s->life) == REASON_OOM ||
                           s->life.cause.last == REASON_OOM,
-                .uptime_usec = s->life.cause.uptime_usec,
+                .uptime_usec = s->exit_uptime_usec,
                 .will_retry = s->life.backoff,
                 .retry_at_usec = s->retry_at_usec,
                 .attempt = s->life.n_in_a_row,
@@ -395,7 +395,7 @@ static void log_exit(const Sidecar *s, int code, int status) {
 
 static void on_exited(void *userdata, int code, int status) {
         Sidecar *s = userdata;
-        uint64_t oom_limit;
+        uint64_t now = clock_monotonic_usec(), oom_limit;
 
         /* An earlier brain has had this end. */
         if (s->life.process == PROCESS_GONE || s->life.process == PROCESS_NONE) {
@@ -415,12 +415,13 @@ static void on_exited(void *userdata, int code, int status) {
         log_exit(s, code, status);
 
         s->exit_is_news = true;
+        s->exit_uptime_usec = now - s->life.started_at;
         s->exit_dumped_core = code == CLD_DUMPED;
         s->exit_code = code == CLD_EXITED ? status : -1;
         s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
         if (tree_ran_out_of_memory(s->tree, &oom_limit))
                 lifecycle_on_oom(&s->life, oom_limit);
-        lifecycle_on_exit(&s->life, code, status, clock_monotonic_usec(), sidecar_roll());
+        lifecycle_on_exit(&s->life, code, status, now, sidecar_roll());
         sidecar_converge(s);
         CRASHPOINT("exit-noted");
 }

@@ -142,11 +142,12 @@ struct Sidecar {
         pid_t main_pid;    /* 0: none */
         bool exit_is_news; /* the next change of status is told with it */
         bool exit_dumped_core;
-        int exit_code;            /* of the last exit; -1: none, or not known */
-        int exit_signal;          /* 0: none */
-        uint64_t changed_at_usec; /* CLOCK_REALTIME, as are the next two */
-        uint64_t ready_at_usec;   /* 0: not yet */
-        uint64_t retry_at_usec;   /* 0: none pending */
+        int exit_code;             /* of the last exit; -1: none, or not known */
+        int exit_signal;           /* 0: none */
+        uint64_t exit_uptime_usec; /* since exec */
+        uint64_t changed_at_usec;  /* CLOCK_REALTIME, as are the next two */
+        uint64_t ready_at_usec;    /* 0: not yet */
+        uint64_t retry_at_usec;    /* 0: none pending */
         Popup popup;
         bool unkillable_was_told;
         bool is_to_resume; /* adopted, and not yet told what has happened since */
@@ -192,8 +193,11 @@ bool sidecar_resume(Sidecar *sidecar);
  */
 void sidecar_set_spec(Sidecar *sidecar, SidecarSpec *spec);
 
-/* What has failed, or waits for its next try, is tried once sidecar_converge() follows. */
-void sidecar_retry(Sidecar *sidecar);
+/*
+ * What has failed, or waits for its next try, is tried once sidecar_converge() follows. False: it
+ * is neither, or nobody wants it any more.
+ */
+bool sidecar_retry(Sidecar *sidecar);
 
 /*
  * Looks which program a start would execute. True: it had failed with another, and is wanted again;

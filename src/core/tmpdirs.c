@@ -165,8 +165,11 @@ static bool has_room(const char *runtime_dir, const char *program) {
                fs.f_bavail * fs.f_frsize / UNPACKED_TIMES >= (uint64_t) st.st_size;
 }
 
-static bool has_own_word(const SidecarSpec *spec) {
-        return strv_env_get(spec->env, "TMPDIR") || strv_contains(spec->unset_env, "TMPDIR");
+static bool has_own_word(const Sidecar *s) {
+        const SidecarSpec *spec = s->running;
+
+        return strv_env_get(spec->env, "TMPDIR") || strv_contains(spec->unset_env, "TMPDIR") ||
+               (sidecar_spec_find_passed(spec, "TMPDIR") && strv_env_get(s->passed, "TMPDIR"));
 }
 
 int tmpdirs_set(const Sidecar *s, char ***env) {
@@ -175,7 +178,7 @@ int tmpdirs_set(const Sidecar *s, char ***env) {
         _cleanup_free_ char *path = NULL;
         int r;
 
-        if (has_own_word(spec) || !program_file_is_pyinstaller(s->program) ||
+        if (has_own_word(s) || !program_file_is_pyinstaller(s->program) ||
             !has_room(runtime_dir, s->program))
                 return 0;
         if (asprintf(&path, "%s/" FOLDER "/%s/%s/%" PRIu64, runtime_dir, spec->app_id, spec->name,

@@ -31,6 +31,7 @@ enum {
         LETTER_WHOM,
         LETTER_FOR,
         LETTER_DRY_RUN,
+        LETTER_VERBOSE,
         LETTER_VERSION,
 };
 
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
         { "whom", required_argument, NULL, LETTER_WHOM },
         { "for", required_argument, NULL, LETTER_FOR },
         { "dry-run", no_argument, NULL, LETTER_DRY_RUN },
+        { "verbose", no_argument, NULL, LETTER_VERBOSE },
         { NULL, 0, NULL, 0 },
 };
 
@@ -175,6 +177,7 @@ static const struct {
         { LETTER_JSON, OPTION_JSON, offsetof(Arguments, json) },
         { LETTER_NO_WAIT, OPTION_NO_WAIT, offsetof(Arguments, no_wait) },
         { LETTER_DRY_RUN, OPTION_DRY_RUN, offsetof(Arguments, dry_run) },
+        { LETTER_VERBOSE, OPTION_VERBOSE, offsetof(Arguments, verbose) },
         { 'f', OPTION_FOLLOW, offsetof(Arguments, follow) },
         { LETTER_TIMEOUT, OPTION_TIMEOUT, 0 },
         { 'n', OPTION_LINES, 0 },
@@ -243,9 +246,9 @@ static int parse_option(Arguments *arguments, int letter) {
 
 /* The name of some option that was given and that the verb does not take. */
 static const char *foreign_option(const Arguments *arguments) {
-        static const char *const names[] = { "json",  "no-wait", "timeout",   "follow", "lines",
-                                             "since", "stream",  "output",    "signal", "whom",
-                                             "for",   "dry-run", "generation" };
+        static const char *const names[] = { "json",  "no-wait", "timeout",    "follow", "lines",
+                                             "since", "stream",  "output",     "signal", "whom",
+                                             "for",   "dry-run", "generation", "verbose" };
         unsigned foreign = arguments->given & ~arguments->verb->options;
 
         return foreign == 0 ? NULL : names[__builtin_ctz(foreign)];

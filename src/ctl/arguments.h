@@ -37,6 +37,7 @@ typedef enum OptionBit {
         OPTION_FOR = 1 << 10,
         OPTION_DRY_RUN = 1 << 11,
         OPTION_GENERATION = 1 << 12,
+        OPTION_VERBOSE = 1 << 13,
 } OptionBit;
 
 typedef struct Verb {
@@ -59,6 +60,7 @@ struct Arguments {
         bool no_wait;
         bool follow;
         bool dry_run;
+        bool verbose;
         uint64_t timeout_usec; /* 0: none */
         uint32_t n_lines;      /* UINT32_MAX: all */
         uint64_t since_usec;   /* realtime; 0: from the beginning */

@@ -235,11 +235,15 @@ int check_preflight(char **ret, char *const *files) {
 int verb_check(const Arguments *arguments) {
         _cleanup_(strv_freep) char **argv = NULL;
         _cleanup_free_ char *program = NULL;
+        const char *more = arguments->verbose ? "--verbose" : NULL;
         int r;
+
+        if (arguments->json && arguments->verbose)
+                return complain(EXIT_USAGE, "check --verbose is for people: not with --json");
 
         r = check_find_program(&program);
         if (r >= 0)
-                r = make_argv(&argv, program, NULL, arguments->names);
+                r = make_argv(&argv, program, more, arguments->names);
         if (r < 0)
                 return r;
         if (arguments->json)

@@ -8,7 +8,7 @@
  * daemon is not started before all by which it would be started has been looked at.
  */
 
-#include "ctl/client.h"
+#include "ctl/complain.h"
 #include "ctl/doctor.h"
 #include "ctl/verbs.h"
 

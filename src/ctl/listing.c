@@ -206,7 +206,7 @@ static int targets_take(Targets *targets, Target *target) {
         return 0;
 }
 
-int targets_add(Targets *targets, const char *app, const char *name, const char *path) {
+static int targets_add(Targets *targets, const char *app, const char *name, const char *path) {
         Target target;
         int r;
 

@@ -56,7 +56,6 @@ int targets_resolve(Targets *targets, sd_bus *bus, char *const *texts);
 
 /* The same, but the sidecars of an app instead of it; without texts all sidecars there are. */
 int targets_resolve_sidecars(Targets *targets, sd_bus *bus, char *const *texts);
-int targets_add(Targets *targets, const char *app, const char *name, const char *path);
 void targets_done(Targets *targets);
 
 /* The object of a sidecar; NULL for lack of memory. */

@@ -181,7 +181,8 @@ static int take_member(Awaited *item, sd_bus_message *reply, const char *key) {
         return sd_bus_message_skip(reply, "v");
 }
 
-int awaited_take_details(Awaited *item, sd_bus_message *reply) {
+/* Takes a dictionary as Wait answers it, and judges whether it is what was waited for. */
+static int awaited_take_details(Awaited *item, sd_bus_message *reply) {
         const char *key;
         int r;
 

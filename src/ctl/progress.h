@@ -60,8 +60,7 @@ int progress_add(
 int progress_run(Progress *progress);
 void progress_done(Progress *progress);
 
-/* Takes a dictionary as Wait answers it, and judges whether it is what was waited for. */
-int awaited_take_details(Awaited *item, sd_bus_message *reply);
+/* It is what was waited for. */
 bool awaited_is_satisfied(const Awaited *item);
 
 /* Adds all that App.Wait answers; what is there already is not waited for. */

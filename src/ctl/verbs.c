@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #include "config.h"
-#include "ctl/complain.h"
 #include "ctl/json-writer.h"
 #include "ctl/verbs.h"
 #include "util/strv.h"
@@ -57,8 +56,8 @@ static const Verb verbs[] = {
           "run MANIFEST -- COMMAND...", "run a command with the sidecars of a manifest in your work tree" },
         { "top", verb_top, OPTION_JSON | OPTION_LINES, 0, ANY_NUMBER,
           "top [-n N] [APP[/NAME]]...", "what each uses of the processors and of memory; q ends it" },
-        { "check", verb_check, OPTION_JSON, 1, ANY_NUMBER,
-          "check FILE...", "tell what is wrong with manifests and drop-ins" },
+        { "check", verb_check, OPTION_JSON | OPTION_VERBOSE, 1, ANY_NUMBER,
+          "check [--verbose] FILE...", "tell what is wrong with manifests and drop-ins" },
         { "doctor", verb_doctor, OPTION_JSON, 0, 0,
           "doctor", "tell what is wrong here, and what to do about it" },
         { "daemon", verb_daemon, OPTION_JSON | OPTION_TIMEOUT, 1, 1,

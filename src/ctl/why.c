@@ -237,11 +237,11 @@ static int write_why(JsonWriter *writer, const Target *sidecar, sd_bus_message *
         int r;
 
         json_open(writer, '{');
-        json_member(writer, "App", sidecar->app);
+        json_member(writer, "AppId", sidecar->app);
         json_member(writer, "Name", sidecar->name);
         r = json_message_members(writer, reply);
         json_close(writer, '}');
-        return r;
+        return r < 0 ? r : 0;
 }
 
 static int explain(const Arguments *arguments, JsonWriter *writer, sd_bus *bus, const Target *of) {

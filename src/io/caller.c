@@ -24,17 +24,6 @@
 #define FLATPAK_INFO_BYTES_MAX (64u * 1024u)
 #define APP_ID_MAX 255u
 
-static const char *const caller_kind_table[_CALLER_KIND_MAX] = {
-        [CALLER_HOST] = "host",
-        [CALLER_FLATPAK] = "flatpak",
-        [CALLER_SNAP] = "snap",
-        [CALLER_UNKNOWN] = "unknown",
-};
-
-const char *caller_kind_to_string(CallerKind kind) {
-        return kind >= 0 && kind < _CALLER_KIND_MAX ? caller_kind_table[kind] : NULL;
-}
-
 static bool endswith(const char *text, const char *suffix) {
         size_t n = strlen(text), n_suffix = strlen(suffix);
 

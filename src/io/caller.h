@@ -9,7 +9,6 @@
  * after: see bus/sender.c.
  */
 
-#include <errno.h>
 #include <sys/types.h>
 
 typedef enum CallerKind {
@@ -17,11 +16,7 @@ typedef enum CallerKind {
         CALLER_FLATPAK,
         CALLER_SNAP,
         CALLER_UNKNOWN,
-        _CALLER_KIND_MAX,
-        _CALLER_KIND_INVALID = -EINVAL,
 } CallerKind;
-
-const char *caller_kind_to_string(CallerKind kind);
 
 /*
  * pid: to look at, pidfd: its pin, which must still be alive afterwards or the answer is

@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 
 #include "io/input.h"
@@ -90,6 +91,13 @@ int input_fd(const Input *input) {
         return input->fd;
 }
 
+/* Where it does not come to a write(2), which would say so: poll(2). */
+static bool has_reader(const Input *input) {
+        struct pollfd end = { .fd = input->fd };
+
+        return poll(&end, 1, 0) <= 0 || !(end.revents & POLLERR);
+}
+
 /* -EAGAIN: not now. */
 static int try_write(const Input *input, const InputPiece *piece) {
         int n_waiting = 0;
@@ -103,7 +111,7 @@ static int try_write(const Input *input, const InputPiece *piece) {
                 if (ioctl(input->fd, FIONREAD, &n_waiting) < 0)
                         return -errno;
                 if (n_waiting > 0)
-                        return -EAGAIN;
+                        return has_reader(input) ? -EAGAIN : -EPIPE;
         }
 
         n = write(input->fd, piece->bytes, piece->n_bytes);

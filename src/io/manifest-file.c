@@ -19,6 +19,9 @@
 
 #define EXTENSION ".json"
 
+/* With its drop-ins: the ledger has it in one piece. */
+#define WHOLE_BYTES_MAX (2 * MANIFEST_BYTES_MAX)
+
 /* The file as a whole is not what it should be. */
 static _printf_(3, 4) int load_fail(ManifestError *ret_error,
                                     const char *path,
@@ -111,6 +114,7 @@ static ssize_t read_file(char **ret_text, const char *path, ManifestError *ret_e
 typedef struct Files {
         ManifestLayer layers[1 + MANIFEST_DROP_INS_MAX]; /* path and text are ours */
         size_t n_layers;
+        size_t n_bytes;
 } Files;
 
 static void files_done(Files *files) {
@@ -129,6 +133,12 @@ static int add_file(Files *files, const char *path, ManifestError *ret_error) {
         n = read_file(&text, path, ret_error);
         if (n < 0)
                 return (int) n;
+        files->n_bytes += (size_t) n;
+        if (files->n_bytes > WHOLE_BYTES_MAX)
+                return load_fail(ret_error, path,
+                                 "with it there are %zu bytes in all, of at most %u: make it "
+                                 "smaller",
+                                 files->n_bytes, WHOLE_BYTES_MAX);
 
         files->layers[files->n_layers++] =
                 (ManifestLayer){ TAKE_PTR(copy), TAKE_PTR(text), (size_t) n };

@@ -15,7 +15,6 @@
 
 #include "io/mode-file.h"
 #include "util/mkdir.h"
-#include "util/strv.h"
 
 /* A name of 63 bytes, and a URL that is longer than any that is of use. */
 #define MODE_FILE_BYTES_MAX 8192

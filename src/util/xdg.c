@@ -63,7 +63,7 @@ int xdg_state_home(char **ret) {
         return home_or(ret, "XDG_STATE_HOME", ".local/state");
 }
 
-int xdg_data_home(char **ret) {
+static int xdg_data_home(char **ret) {
         return home_or(ret, "XDG_DATA_HOME", ".local/share");
 }
 

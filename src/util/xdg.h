@@ -10,7 +10,6 @@
 
 /* Each answers 0 and a new string; -ENXIO where there is not even a home. */
 int xdg_state_home(char **ret);
-int xdg_data_home(char **ret);
 int xdg_config_home(char **ret);
 
 /* $XDG_DATA_HOME, then $XDG_DATA_DIRS: the first one wins. */

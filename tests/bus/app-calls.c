@@ -168,6 +168,20 @@ char *app_text(World *w, const char *property) {
         return world_get_text_at(w, WORLD_APP_PATH, "App", property);
 }
 
+char *app_load_error(World *w) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *pointer, *message;
+        char *text;
+
+        ck_assert_int_ge(sd_bus_get_property(w->bus, WORLD_BUS_NAME, WORLD_APP_PATH,
+                                             WORLD_BUS_NAME ".App", "LoadError", NULL, &reply,
+                                             "(ss)"),
+                         0);
+        ck_assert_int_gt(sd_bus_message_read(reply, "(ss)", &pointer, &message), 0);
+        ck_assert_int_ge(asprintf(&text, "%s: %s", pointer, message), 0);
+        return text;
+}
+
 int app_wait(World *w, const char *condition, sd_bus_error *error) {
         uint64_t deadline = clock_monotonic_usec() + WORLD_PATIENCE;
 

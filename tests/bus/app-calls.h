@@ -58,6 +58,9 @@ void app_await_holds(World *w, size_t n);
 /* A property of type s; freed by the caller. */
 char *app_text(World *w, const char *property);
 
+/* LoadError as "POINTER: MESSAGE"; freed by the caller. */
+char *app_load_error(World *w);
+
 /* WORLD_APP as sd_bus_path_encode(3) writes it. */
 #define WORLD_APP_PATH WORLD_PATH "/app/org_2eexample_2eApp"
 

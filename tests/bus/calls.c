@@ -261,6 +261,16 @@ static sd_bus_message *get_property(World *w, const char *name, const char *prop
         return reply;
 }
 
+bool world_has_feature(World *w, const char *feature) {
+        _cleanup_(strv_freep) char **features = NULL;
+
+        ck_assert_int_ge(sd_bus_get_property_strv(w->bus, WORLD_BUS_NAME, WORLD_PATH,
+                                                  WORLD_BUS_NAME ".Manager", "Features", NULL,
+                                                  &features),
+                         0);
+        return strv_contains(features, feature);
+}
+
 int64_t world_get_number(World *w, const char *name, const char *property) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = get_property(w, name, property);
         const char *type;

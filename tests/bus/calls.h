@@ -72,6 +72,9 @@ int world_wait_once(World *w,
 char *world_get_text_at(World *w, const char *path, const char *interface, const char *property);
 char *world_get_text(World *w, const char *name, const char *property);
 
+/* Whether Features of the daemon has it. */
+bool world_has_feature(World *w, const char *feature);
+
 /* Of any number type. */
 int64_t world_get_number(World *w, const char *name, const char *property);
 

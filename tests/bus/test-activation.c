@@ -186,10 +186,25 @@ START_TEST(after_its_end_the_next_call_starts_it_again) {
 }
 END_TEST
 
+/* A bus tells what it starts its guid, and the next one in its place has another. */
+START_TEST(d5_what_a_bus_started_is_there_for_the_next_bus_in_its_place) {
+        int64_t pid;
+
+        client_hold(world->bus, NULL);
+        app_wait_ready(world);
+        pid = world_get_number(world, "one", "MainPID");
+
+        world_restart_bus(world);
+        WORLD_AWAIT(world, world->owner[0] != '\0');
+        ck_assert_int_eq(world_get_number(world, "one", "MainPID"), pid);
+}
+END_TEST
+
 TEST_MAIN_TIMEOUT("activation",
                   120,
                   setup,
                   teardown,
                   the_first_hold_starts_daemon_and_sidecars,
                   first_calls_at_once_start_one_daemon,
-                  after_its_end_the_next_call_starts_it_again)
+                  after_its_end_the_next_call_starts_it_again,
+                  d5_what_a_bus_started_is_there_for_the_next_bus_in_its_place)

@@ -334,17 +334,6 @@ START_TEST(d2_what_the_manifest_changed_meanwhile_is_in_force_afterwards) {
 }
 END_TEST
 
-static bool has_feature(const char *wanted) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(strv_freep) char **features = NULL;
-
-        ck_assert_int_ge(sd_bus_get_property_strv(world->bus, WORLD_BUS_NAME, WORLD_PATH,
-                                                  WORLD_BUS_NAME ".Manager", "Features", &error,
-                                                  &features),
-                         0);
-        return strv_contains(features, wanted);
-}
-
 START_TEST(d2_three_faults_of_its_own_are_safe_mode_until_an_upgrade) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_free_ char *text = NULL;
@@ -355,11 +344,11 @@ START_TEST(d2_three_faults_of_its_own_are_safe_mode_until_an_upgrade) {
         (void) world_start_ready(world, "one");
         before = standing("one");
         for (int round = 0; round < 3; round++) {
-                ck_assert(!has_feature("safe-mode"));
+                ck_assert(!world_has_feature(world, "safe-mode"));
                 end_brain(SIGABRT); /* a sanitizer has nothing to say of it */
         }
 
-        ck_assert(has_feature("safe-mode"));
+        ck_assert(world_has_feature(world, "safe-mode"));
         assert_same(before, standing("one"));
         ck_assert_int_lt(world_call(world, WORLD_PATH, "Manager", "Reload", &error, NULL, ""), 0);
         ck_assert_str_eq(error.name, WORLD_ERROR "NotSupported");
@@ -368,7 +357,7 @@ START_TEST(d2_three_faults_of_its_own_are_safe_mode_until_an_upgrade) {
         world_stop(world, "one");
 
         end_brain(SIGHUP);
-        ck_assert(!has_feature("safe-mode"));
+        ck_assert(!world_has_feature(world, "safe-mode"));
         (void) world_start_ready(world, "two");
 }
 END_TEST
@@ -379,7 +368,7 @@ START_TEST(d2_deaths_by_others_are_no_faults) {
         (void) world_start_ready(world, "one");
         for (int round = 0; round < 12; round++)
                 kill_brain();
-        ck_assert(!has_feature("safe-mode"));
+        ck_assert(!world_has_feature(world, "safe-mode"));
 }
 END_TEST
 

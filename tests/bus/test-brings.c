@@ -153,17 +153,22 @@ static void assert_nowhere(const char *what, const char *text) {
 }
 
 /* All that the reply has in it, however deep. */
-static void assert_replies_without(const char *path, const char *interface, const char *method) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+static void assert_reply_without(const char *method, sd_bus_message *reply) {
         _cleanup_free_ char *text = NULL;
         size_t size;
         FILE *out = open_memstream(&text, &size);
 
-        ck_assert_int_ge(world_call(world, path, interface, method, NULL, &reply, ""), 0);
         ck_assert_int_ge(sd_bus_message_dump(reply, out, 0), 0);
         ck_assert_int_eq(fclose(out), 0);
         ck_assert_uint_gt(strlen(text), 100);
         assert_nowhere(method, text);
+}
+
+static void assert_replies_without(const char *path, const char *interface, const char *method) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+
+        ck_assert_int_ge(world_call(world, path, interface, method, NULL, &reply, ""), 0);
+        assert_reply_without(method, reply);
 }
 
 START_TEST(what_is_passed_on_is_told_nobody_else) {
@@ -189,6 +194,61 @@ START_TEST(what_is_passed_on_is_told_nobody_else) {
         assert_replies_without(lacks, "Sidecar", "Explain");
         assert_replies_without(WORLD_PATH, "Manager", "Dump");
         ck_assert(!world_has_logged(world, SECRET));
+        sd_bus_close_unref(client);
+}
+END_TEST
+
+START_TEST(what_is_passed_on_to_a_probe_is_told_nobody_else) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ char *path = sidecar_path("ill");
+        sd_bus *client = client_open(world);
+
+        world_write_sidecars(world,
+                             "'ill': {'command': ['@CHILDREN@/http-server', '{port}'], 'port':"
+                             " 'auto', 'readiness': {'tcp': {}}, 'passEnv': {'KEY': {}},"
+                             " 'liveness': {'http': {'path': '/ill?{env:KEY}'}, 'interval': '1h'},"
+                             " 'stop': {'http': {'path': '/stop?{env:KEY}'}}}");
+        world_run(world);
+        bring(client, (Brings){ .env = "KEY=" SECRET });
+        (void) world_next(world, "ill", "Running/ready");
+        ck_assert_int_ge(
+                world_call(world, path, "Sidecar", "CheckHealth", NULL, &reply, "a{sv}", 0), 0);
+        assert_reply_without("CheckHealth", reply);
+        world_stop(world, "ill");
+        ck_assert(world_has_logged(world, "/stop?***"));
+        ck_assert(!world_has_logged(world, SECRET));
+        sd_bus_close_unref(client);
+}
+END_TEST
+
+#define LARGE_BYTES 60000
+#define N_LARGE 20
+
+START_TEST(h6_values_that_are_large_for_many_sidecars_are_written_down_all_the_same) {
+        _cleanup_free_ char *env = NULL, *sidecars = NULL;
+        sd_bus *client = client_open(world);
+        size_t size;
+        FILE *out = open_memstream(&sidecars, &size);
+
+        for (int i = 0; i < N_LARGE; i++)
+                (void) fprintf(out,
+                               "%s's%d': {'command': ['sleep', '1000'], 'passEnv': {'KEY': {}}}",
+                               i > 0 ? ", " : "", i);
+        ck_assert_int_eq(fclose(out), 0);
+        ck_assert_int_ge(asprintf(&env, "KEY=%0*d", LARGE_BYTES, 0), 0);
+        world_write_sidecars(world, "%s", sidecars);
+        world_run(world);
+        bring(client, (Brings){ .env = env });
+        app_wait_ready(world);
+        app_stop(world);
+        kill_the_brain(world);
+        for (int i = 0; i < N_LARGE; i++) {
+                char name[16];
+
+                (void) snprintf(name, sizeof(name), "s%d", i);
+                ck_assert_str_eq(world_state(world, name), "Stopped/stopped");
+        }
+        ck_assert(!world_has_logged(world, "Cannot write"));
         sd_bus_close_unref(client);
 }
 END_TEST
@@ -385,6 +445,8 @@ TEST_MAIN_TIMEOUT("brings",
                   an_option_of_the_wrong_type_is_refused_by_name,
                   s6_what_is_passed_on_fills_templates_and_is_empty_where_it_is_not,
                   what_is_passed_on_is_told_nobody_else,
+                  what_is_passed_on_to_a_probe_is_told_nobody_else,
+                  h6_values_that_are_large_for_many_sidecars_are_written_down_all_the_same,
                   a3_arguments_of_start_are_checked_by_the_rule_and_stay_over_restarts,
                   s5_nothing_of_an_appimage_reaches_a_sidecar,
                   s5_the_environment_is_what_the_user_manager_says,

@@ -25,14 +25,6 @@ static void setup(void) {
         files_listen(world);
 }
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        _cleanup_close_ int pidfd = process_open(world_brain(world));
-
-        process_signal(pidfd, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 static char **drop_in_paths(void) {
         char **paths = NULL;
 
@@ -41,21 +33,6 @@ static char **drop_in_paths(void) {
                                                   &paths),
                          0);
         return paths;
-}
-
-/* "POINTER: MESSAGE" */
-static char *load_error(void) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *pointer, *message;
-        char *text;
-
-        ck_assert_int_ge(sd_bus_get_property(world->bus, WORLD_BUS_NAME, WORLD_APP_PATH,
-                                             WORLD_BUS_NAME ".App", "LoadError", NULL, &reply,
-                                             "(ss)"),
-                         0);
-        ck_assert_int_gt(sd_bus_message_read(reply, "(ss)", &pointer, &message), 0);
-        ck_assert_int_ge(asprintf(&text, "%s: %s", pointer, message), 0);
-        return text;
 }
 
 static void assert_variable(const char *name, const char *variable, const char *value) {
@@ -108,7 +85,7 @@ START_TEST(f2_f4_a_broken_drop_in_is_named_with_its_line_and_the_last_good_is_in
         file_write_json(world, DROP_INS "10.json",
                         "{'sidecars': {'web': {\n 'env': {'A': 'b'},\n 'startTimeout': 'soon'}}}");
         WORLD_AWAIT(world, streq(load_state(world), "bad-manifest"));
-        error = load_error();
+        error = app_load_error(world);
         ck_assert_msg(startswith(error, "/sidecars/web/startTimeout: ") &&
                               strstr(error, "/10.json:3)"),
                       "%s", error);
@@ -116,15 +93,34 @@ START_TEST(f2_f4_a_broken_drop_in_is_named_with_its_line_and_the_last_good_is_in
         assert_variable("web", "A", NULL);
 
         file_write_json(world, DROP_INS "10.json", "{'sidecars': \n}");
-        WORLD_AWAIT(world, (free(syntax), syntax = load_error(), strstr(syntax, "/10.json:2)")));
+        WORLD_AWAIT(world,
+                    (free(syntax), syntax = app_load_error(world), strstr(syntax, "/10.json:2)")));
         file_write_json(world, DROP_INS "10.json", "{'sidecars': {'web': {'env': {'A': 'b'}}}}");
         WORLD_AWAIT(world, streq(load_state(world), "loaded"));
         ck_assert(needs_restart(world, "web"));
 
         world_write_file(world, DROP_INS "20.json", 0666, "{}");
         WORLD_AWAIT(world, streq(load_state(world), "bad-manifest"));
-        writable = load_error();
+        writable = app_load_error(world);
         ck_assert_msg(strstr(writable, "others may write it"), "%s", writable);
+}
+END_TEST
+
+START_TEST(f2_a_manifest_has_at_most_512_kib_with_its_drop_ins) {
+        static const char *const names[] = { DROP_INS "1.json", DROP_INS "2.json",
+                                             DROP_INS "3.json" };
+        _cleanup_free_ char *large = NULL, *error = NULL;
+
+        ck_assert_int_ge(asprintf(&large, "{\"x-large\": \"%0*d\"}", 200 * 1024, 0), 0);
+        file_write_json(world, MANIFEST, HEAD "'web': {'command': ['sleep', '1000']}}}");
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                world_write_file(world, names[i], 0644, large);
+        world_run(world);
+        WORLD_AWAIT(world, streq(load_state(world), "bad-manifest"));
+        error = app_load_error(world);
+        ck_assert_msg(strstr(error, "/3.json"), "%s", error);
+        file_remove(world, names[1]);
+        WORLD_AWAIT(world, streq(load_state(world), "loaded"));
 }
 END_TEST
 
@@ -285,6 +281,26 @@ START_TEST(f3_what_is_in_backoff_or_has_failed_is_tried_again_with_another_manif
 }
 END_TEST
 
+/* Its failure is told for as long as anything of it is there. */
+START_TEST(f3_what_has_failed_and_was_stopped_since_is_not_tried_again) {
+        uint64_t generation;
+
+        world_write_sidecars(world, "'a': {'command': ['/bin/sh', '-c', 'trap : TERM;"
+                                    " while ! [ -e @DIR@/go ]; do sleep 0.02; done'], 'port':"
+                                    " 'auto', 'readiness': {'http': {}}, 'startTimeout': '100ms',"
+                                    " 'restart': 'no', 'stop': {'timeout': '10m'}}");
+        world_run(world);
+        generation = world_start(world, "a");
+        (void) world_next(world, "a", "Failed/failed");
+        world_ask_to_stop(world, "a", false);
+        world_write_sidecars(world, "'a': {'command': ['sleep', '1000']}");
+        call_reload(world);
+        world_write_file(world, "go", 0644, "");
+        (void) world_next(world, "a", "Stopped/stopped");
+        ck_assert_uint_eq((uint64_t) world_get_number(world, "a", "Generation"), generation);
+}
+END_TEST
+
 START_TEST(d2_what_changes_while_the_brain_dies_is_seen_by_the_next_one) {
         _cleanup_(strv_freep) char **paths = NULL;
         int64_t pid;
@@ -304,7 +320,7 @@ START_TEST(d2_what_changes_while_the_brain_dies_is_seen_by_the_next_one) {
         file_replace_program(world, "bin/prog", 2);
         file_replace_program(world, "bin/absent", 1);
         file_write_json(world, DROP_INS "b.json", "{'sidecars': {'c': {'env': 3}}}");
-        kill_brain();
+        world_kill_brain(world);
         ck_assert(needs_restart(world, "a"));
         ck_assert(!needs_restart(world, "c"));
         ck_assert_int_eq(world_get_number(world, "a", "MainPID"), pid);
@@ -313,7 +329,7 @@ START_TEST(d2_what_changes_while_the_brain_dies_is_seen_by_the_next_one) {
 
         /* And once more, with nothing changed: nothing is told twice, the last good one counts. */
         ck_assert_uint_eq(count_events(world, "manifest"), 1);
-        kill_brain();
+        world_kill_brain(world);
         ck_assert(needs_restart(world, "a"));
         ck_assert_str_eq(load_state(world), "bad-manifest");
         ck_assert_uint_eq(count_events(world, "manifest"), 1);
@@ -427,6 +443,7 @@ TEST_MAIN_TIMEOUT("catalog",
                   world_teardown,
                   f1_drop_ins_are_merged_in_the_order_of_their_names_and_null_removes,
                   f2_f4_a_broken_drop_in_is_named_with_its_line_and_the_last_good_is_in_force,
+                  f2_a_manifest_has_at_most_512_kib_with_its_drop_ins,
                   f3_an_app_appears_changes_and_goes_by_itself,
                   f3_an_app_whose_manifest_has_gone_stays_as_long_as_it_is_held,
                   f1_a_mask_hides_what_is_below_and_is_taken_off,
@@ -434,6 +451,7 @@ TEST_MAIN_TIMEOUT("catalog",
                   f3_another_program_asks_for_a_restart_until_the_old_one_is_back,
                   f3_what_has_failed_is_tried_again_with_another_program_and_what_waits_for_it_too,
                   f3_what_is_in_backoff_or_has_failed_is_tried_again_with_another_manifest,
+                  f3_what_has_failed_and_was_stopped_since_is_not_tried_again,
                   d2_what_changes_while_the_brain_dies_is_seen_by_the_next_one,
                   f3_an_upgrade_of_program_then_manifest_pulls_nothing_from_under_a_slow_client,
                   f3_an_upgrade_of_manifest_then_program_pulls_nothing_from_under_a_slow_client)

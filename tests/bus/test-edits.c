@@ -235,14 +235,6 @@ static void edit_program(Model *model) {
         }
 }
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        _cleanup_close_ int pidfd = process_open(world_brain(world));
-
-        process_signal(pidfd, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 static bool all_right(const Model *model) {
         for (size_t k = 0; k < N_SIDECARS; k++)
                 if (needs_restart(world, names[k]) != is_stale(model, k))
@@ -305,7 +297,7 @@ static void edit(Model *model) {
 static void check(const Model *model, unsigned int i) {
         /* Seen by itself, at once when asked for, or by another brain. */
         if (i % 20 == 19)
-                kill_brain();
+                world_kill_brain(world);
         else if (any(4) > 0)
                 call_reload(world);
         WORLD_AWAIT(world, all_right(model));

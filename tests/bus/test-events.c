@@ -22,6 +22,7 @@ typedef struct Seen {
         int32_t exit_code;   /* -2: it has none */
         int32_t signal;
         uint32_t attempt;
+        uint64_t uptime_usec;
         bool will_retry;
         bool has_app, has_time;
 } Seen;
@@ -70,6 +71,8 @@ static void read_entry(sd_bus_message *reply, Seen *event) {
                 ck_assert_int_gt(sd_bus_message_read(reply, "v", "i", &event->exit_code), 0);
         else if (streq(key, "signal"))
                 ck_assert_int_gt(sd_bus_message_read(reply, "v", "i", &event->signal), 0);
+        else if (streq(key, "uptime-usec"))
+                ck_assert_int_gt(sd_bus_message_read(reply, "v", "t", &event->uptime_usec), 0);
         else if (streq(key, "attempt"))
                 ck_assert_int_gt(sd_bus_message_read(reply, "v", "u", &event->attempt), 0);
         else if (streq(key, "will-retry")) {
@@ -210,6 +213,35 @@ START_TEST(an_exit_is_told_with_all_that_is_known_of_it) {
         ck_assert(!last->will_retry);
         /* What is no exit says nothing of one. */
         ck_assert_int_eq(find_event(&page, "status", "lame", "Starting/spawning")->exit_code, -2);
+}
+END_TEST
+
+START_TEST(the_uptime_of_an_exit_is_its_own_however_it_came_about) {
+        static Page page;
+        uint64_t failed, seen_ready, asked;
+
+        world_write_sidecars(world, "'once': {'command': ['/bin/sh', '-c', 'test -e $HOME/known &&"
+                                    " exec sleep 1000; touch $HOME/known; exit 3'],"
+                                    " 'restart': {'delay': '50ms', 'jitter': 0}}");
+        world_run(world);
+        (void) world_start(world, "once");
+        (void) world_next(world, "once", "Starting/backoff");
+        (void) world_next(world, "once", "Running/ready");
+        seen_ready = clock_monotonic_usec();
+        get_events(0, &page);
+        failed = find_event(&page, "status", "once", "Starting/backoff")->uptime_usec;
+        ck_assert_uint_gt(failed, 0);
+
+        /* For longer than the one before it, so that the two cannot be taken for each other. */
+        do
+                (void) last_event();
+        while (clock_monotonic_usec() - seen_ready <= failed);
+        asked = clock_monotonic_usec();
+        world_stop(world, "once");
+
+        get_events(0, &page);
+        ck_assert_uint_ge(find_event(&page, "status", "once", "Stopped/stopped")->uptime_usec,
+                          asked - seen_ready);
 }
 END_TEST
 
@@ -373,6 +405,7 @@ TEST_MAIN_TIMEOUT("events",
                   a_whole_life_is_told_in_order_and_without_a_gap,
                   each_status_signal_is_an_event_of_the_same_number,
                   an_exit_is_told_with_all_that_is_known_of_it,
+                  the_uptime_of_an_exit_is_its_own_however_it_came_about,
                   a_long_poll_wakes_when_something_happens,
                   a_long_poll_sleeps_through_what_it_did_not_ask_for,
                   a_long_poll_in_vain_answers_with_nothing,

@@ -308,14 +308,6 @@ START_TEST(r4_an_exit_is_told_and_followed_by_a_restart_although_a_probe_is_unde
 }
 END_TEST
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        _cleanup_close_ int pidfd = process_open(world_brain(world));
-
-        process_signal(pidfd, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 START_TEST(d2_a_brain_that_dies_while_readiness_is_asked_is_followed_by_one_that_asks_anew) {
         uint64_t generation;
         Probing probing;
@@ -326,11 +318,11 @@ START_TEST(d2_a_brain_that_dies_while_readiness_is_asked_is_followed_by_one_that
         generation = world_start(world, "web");
         probing = await_probe();
         main_fd = world_open_main(world, "web");
-        kill_brain();
+        world_kill_brain(world);
         assert_gone(probing, WORLD_PATIENCE);
         probing = await_probe();
         go();
-        kill_brain();
+        world_kill_brain(world);
         assert_gone(probing, WORLD_PATIENCE);
 
         ck_assert_uint_eq(world_next(world, "web", "Running/ready")->generation, generation);
@@ -350,12 +342,12 @@ START_TEST(d2_a_brain_that_dies_while_liveness_is_asked_is_no_miss) {
         main_fd = world_open_main(world, "web");
         for (int i = 0; i < 3; i++) {
                 probing = await_probe();
-                kill_brain();
+                world_kill_brain(world);
                 assert_gone(probing, WORLD_PATIENCE);
         }
         probing = await_probe();
         go();
-        kill_brain();
+        world_kill_brain(world);
         assert_gone(probing, WORLD_PATIENCE);
         assert_health("");
         ck_assert(!process_is_gone(main_fd, 0));

@@ -31,17 +31,6 @@ static const JournalDatagram *next_entry(void) {
         return &datagram;
 }
 
-static bool features_have(const char *wanted) {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-        _cleanup_(strv_freep) char **features = NULL;
-
-        ck_assert_int_ge(sd_bus_get_property_strv(world->bus, WORLD_BUS_NAME, WORLD_PATH,
-                                                  WORLD_BUS_NAME ".Manager", "Features", &error,
-                                                  &features),
-                         0);
-        return strv_contains(features, wanted);
-}
-
 static void run_script(const char *name, const char *script, const char *more) {
         world_write_file(world, "script.sh", 0644, script);
         world_write_sidecars(world,
@@ -74,7 +63,7 @@ START_TEST(each_line_has_its_fields_and_its_bytes_as_they_came) {
         run_script("talker",
                    "echo out; read go; echo alas >&2; read go; printf 'a\\377\\000b\\n'\n",
                    ", 'stdin': 'pipe'");
-        ck_assert(features_have("journal"));
+        ck_assert(world_has_feature(world, "journal"));
         (void) snprintf(generation, sizeof(generation), "%llu",
                         (unsigned long long) world_start_ready(world, "talker"));
 
@@ -189,7 +178,7 @@ START_TEST(without_a_journal_all_else_goes_on) {
 
         ck_assert_int_eq(unlink(JOURNAL_PATH), 0);
         run("'talker': {'command': ['echo', 'hello'], 'log': {'journal': true}}");
-        ck_assert(!features_have("journal"));
+        ck_assert(!world_has_feature(world, "journal"));
         (void) world_start(world, "talker");
         (void) world_next(world, "talker", "Stopped/exited");
         log_await(world, "talker", "hello");

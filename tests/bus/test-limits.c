@@ -88,14 +88,6 @@ static void assert_is_told(char *const *missing) {
         ck_assert_msg(strstr(missing[1], " instead of " TOO_MANY ", "), "%s", missing[1]);
 }
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        int pidfd = process_open(world_brain(world));
-
-        process_signal(pidfd, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 START_TEST(what_cannot_be_given_is_told_over_the_death_of_the_brain_and_is_no_failure) {
         _cleanup_(strv_freep) char **early = NULL, **later = NULL;
         int64_t pid;
@@ -105,13 +97,13 @@ START_TEST(what_cannot_be_given_is_told_over_the_death_of_the_brain_and_is_no_fa
                                     ", 'nice': 19}}");
         world_run(world);
         (void) world_start(world, "one");
-        kill_brain();
+        world_kill_brain(world);
         world_wait_ready(world, "one");
         pid = world_get_number(world, "one", "MainPID");
         early = missing_limits("one");
         assert_is_told(early);
 
-        kill_brain();
+        world_kill_brain(world);
         ck_assert_int_eq(world_get_number(world, "one", "MainPID"), pid);
         later = missing_limits("one");
         assert_is_told(later);

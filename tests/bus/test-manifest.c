@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "calls.h"
+#include "app-calls.h"
 #include "test.h"
 
 #define GOOD "'web': {'command': ['sleep', '1000']}"
@@ -17,22 +17,6 @@ static char *load_state(void) {
         _cleanup_free_ char *path = app_path(WORLD_APP);
 
         return world_get_text_at(world, path, "App", "LoadState");
-}
-
-/* "POINTER: MESSAGE" of LoadError. */
-static char *load_error(void) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_free_ char *path = app_path(WORLD_APP);
-        const char *pointer, *message;
-        char *text;
-
-        ck_assert_int_ge(sd_bus_get_property(world->bus, WORLD_BUS_NAME, path,
-                                             WORLD_BUS_NAME ".App", "LoadError", NULL, &reply,
-                                             "(ss)"),
-                         0);
-        ck_assert_int_gt(sd_bus_message_read(reply, "(ss)", &pointer, &message), 0);
-        ck_assert_int_ge(asprintf(&text, "%s: %s", pointer, message), 0);
-        return text;
 }
 
 /* Reload, and its problems as one text: "KEY=VALUE" each. */
@@ -76,7 +60,7 @@ START_TEST(a_good_one_is_loaded_without_a_problem) {
         world_write_sidecars(world, GOOD);
         world_run(world);
         state = load_state();
-        error = load_error();
+        error = app_load_error(world);
         problems = reload_problems();
         ck_assert_str_eq(state, "loaded");
         ck_assert_str_eq(error, ": ");
@@ -98,7 +82,7 @@ START_TEST(f4_a_broken_one_leaves_the_last_good_one_in_force_and_says_where_it_i
                              "   'startTimeout': 'soon'}}}\n");
         problems = reload_problems();
         state = load_state();
-        error = load_error();
+        error = app_load_error(world);
 
         ck_assert_str_eq(state, "bad-manifest");
         ck_assert_msg(startswith(error, "/sidecars/web/startTimeout: "), "LoadError: %s", error);
@@ -123,7 +107,7 @@ START_TEST(f4_one_that_was_never_good_is_shown_too) {
         world_write_manifest(world, WORLD_APP, "{'manifestVersion': 1, 'id': '" WORLD_APP "',");
         world_run(world);
         state = load_state();
-        error = load_error();
+        error = app_load_error(world);
         ck_assert_str_eq(state, "bad-manifest");
         ck_assert_uint_gt(strlen(error), strlen(": "));
 }

@@ -109,14 +109,6 @@ static void assert_one_event(const char *first, const char *second) {
         ck_assert_msg(strstr(texts[0], first) && strstr(texts[0], second), "%s", texts[0]);
 }
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        _cleanup_close_ int pidfd = process_open(world_brain(world));
-
-        process_signal(pidfd, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 static void remove_file(const char *name) {
         _cleanup_free_ char *path = NULL;
 
@@ -242,7 +234,7 @@ START_TEST(d2_a_brain_killed_in_a_switch_that_fails_is_followed_by_one_that_goes
         base = world_open_main(world, "base");
         app_set_mode(world, "b");
         (void) world_next(world, "lame", "Starting/probing");
-        kill_brain();
+        world_kill_brain(world);
         assert_text("ModeResult", "switching");
         world_write_file(world, "go", 0600, "");
         assert_mode_change("a b rolled-back");
@@ -279,7 +271,7 @@ START_TEST(d2_a_brain_killed_on_the_way_back_is_followed_by_one_that_ends_it) {
         app_set_mode(world, "b");
         (void) world_next(world, "slow", "Starting/probing");
         assert_text("Mode", "a");
-        kill_brain();
+        world_kill_brain(world);
         assert_text("Mode", "a");
         assert_text("ModeResult", "switching");
         world_write_file(world, "back", 0600, "");

@@ -320,8 +320,10 @@ START_TEST(a_mode_that_is_not_there_is_refused) {
 END_TEST
 
 START_TEST(a_server_url_is_checked_and_kept) {
-        static const char *const wrong[] = {
+        char long_one[8192] = "https://example.org/";
+        const char *const wrong[] = {
                 "",
+                long_one,
                 "example.org",
                 "ftp://example.org",
                 "https://",
@@ -337,6 +339,7 @@ START_TEST(a_server_url_is_checked_and_kept) {
                 "http://[::1]:8080",
         };
 
+        memset(long_one + strlen(long_one), 'x', sizeof(long_one) - 1 - strlen(long_one));
         run_app(THREE_MODES, THREE_SIDECARS);
         for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
                 _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;

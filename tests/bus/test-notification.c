@@ -53,14 +53,6 @@ static void await_closed(uint32_t id) {
         WORLD_AWAIT(world, desktop_was_closed(desktop, id));
 }
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        _cleanup_close_ int pidfd = process_open(world_brain(world));
-
-        process_signal(pidfd, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 /* The brain has what the answer to Notify says: it has read it before what comes now. */
 static void let_the_answer_arrive(void) {
         ck_assert_int_ge(sd_bus_flush(world->bus), 0);
@@ -387,7 +379,7 @@ START_TEST(d2_another_brain_tells_no_failure_twice) {
         world_run(world);
         id = fail_as("web", 1)->id;
         let_the_answer_arrive();
-        kill_brain();
+        world_kill_brain(world);
         /* All of the app is looked at for this one. */
         ck_assert_str_eq(fail_as("zeal", 2)->summary, WORLD_APP ": zeal has failed");
 
@@ -405,7 +397,7 @@ START_TEST(d2_nor_one_that_was_told_and_not_answered) {
         world_run(world);
         desktop->is_mute = true;
         (void) fail_as("web", 1);
-        kill_brain();
+        world_kill_brain(world);
         desktop->is_mute = false;
         ck_assert_str_eq(fail_as("zeal", 2)->summary, WORLD_APP ": zeal has failed");
 }

@@ -57,6 +57,34 @@ START_TEST(r6_it_is_ready_when_it_says_so) {
 }
 END_TEST
 
+static int note_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error _unused_) {
+        *(sd_bus_message **) userdata = sd_bus_message_ref(reply);
+        return 0;
+}
+
+START_TEST(r6_who_waits_for_it_is_answered_with_the_state_that_goes_with_its_words) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_close_ int main_fd = run_talker("");
+        _cleanup_free_ char *path = sidecar_path("web");
+        const char *status;
+
+        ck_assert_int_ge(sd_bus_call_method_async(world->bus, NULL, WORLD_BUS_NAME, path,
+                                                  WORLD_BUS_NAME ".Sidecar", "Wait", note_reply,
+                                                  &reply, "stt", "ready", UINT64_C(0),
+                                                  20 * USEC_PER_SEC),
+                         0);
+        /* It is answered after the call above, so that one waits. */
+        ck_assert_int_eq(world_get_number(world, "web", "ReadyTimestamp"), 0);
+        ck_assert_ptr_null(reply);
+
+        /* READY=1 and STATUS= come in one message. */
+        process_signal(main_fd, SIGUSR1);
+        WORLD_AWAIT(world, reply);
+        ck_assert_int_gt(sd_bus_message_read(reply, "s", &status), 0);
+        ck_assert_str_eq(status, "Running");
+}
+END_TEST
+
 /* The barrier says that the brain has read what came before it. */
 START_TEST(r6_a_stranger_is_not_heard) {
         _cleanup_close_ int main_fd = run_talker("");
@@ -279,6 +307,7 @@ TEST_MAIN_TIMEOUT("notify",
                   world_setup,
                   world_teardown,
                   r6_it_is_ready_when_it_says_so,
+                  r6_who_waits_for_it_is_answered_with_the_state_that_goes_with_its_words,
                   r6_a_stranger_is_not_heard,
                   d2_what_it_says_while_no_brain_runs_is_heard_by_the_next,
                   the_socket_goes_with_its_generation,

@@ -113,14 +113,6 @@ static char *make_bytes(char byte, size_t n) {
         return bytes;
 }
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        _cleanup_close_ int pidfd = process_open(world_brain(world));
-
-        process_signal(pidfd, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 START_TEST(what_is_written_arrives_and_close_is_its_end) {
         _cleanup_(log_page_clear) LogPage page = { 0 };
 
@@ -276,6 +268,27 @@ START_TEST(who_reads_no_more_is_told_of) {
 }
 END_TEST
 
+/* What it has left unread hides from a longer one that nobody will read that. */
+START_TEST(who_reads_no_more_is_told_of_while_he_waits_for_room) {
+        _cleanup_free_ char *bytes = make_bytes('x', LIMIT);
+        Answer waiting, behind;
+
+        run("'deaf': {'command': ['/bin/sh', '-c', '" LATE "exec <&-; exec sleep 1000'],"
+            " 'stdin': 'pipe'}");
+        (void) world_start_ready(world, "deaf");
+        ck_assert_ptr_null(feed_at("deaf", 0, "x", 1));
+        feed_later(world->bus, "deaf", bytes, LIMIT, false, &waiting);
+        feed_later(world->bus, "deaf", "x", 1, false, &behind);
+        ping(world->bus);
+        ck_assert(!waiting.is_there);
+        world_write_file(world, "go", 0644, "");
+        WORLD_AWAIT(world, behind.is_there);
+        ck_assert_str_eq(waiting.error, WORLD_ERROR "NotRunning");
+        ck_assert_str_eq(behind.error, WORLD_ERROR "NotRunning");
+        ck_assert_str_eq(world_state(world, "deaf"), "Running/ready");
+}
+END_TEST
+
 START_TEST(without_a_pipe_there_is_the_null_device) {
         run("'none': {'command': ['/bin/sh', '-c', 'readlink /proc/self/fd/0; exec sleep 1000']}");
         (void) world_start_ready(world, "none");
@@ -292,7 +305,7 @@ START_TEST(d2_the_death_of_a_brain_is_no_end_of_stdin) {
 
                 (void) snprintf(line, sizeof(line), "line %d\n", i);
                 feed("cat", line);
-                kill_brain();
+                world_kill_brain(world);
                 ck_assert_str_eq(world_state(world, "cat"), "Running/ready");
         }
         log_await(world, "cat", "line 2");
@@ -309,7 +322,7 @@ START_TEST(d2_what_was_closed_stays_closed_over_a_death_of_the_brain) {
         feed_last("cat", "last\n");
         log_await(world, "cat", "seen");
         ck_assert_str_eq(feed_at("cat", 0, "x", 1), WORLD_ERROR "NotRunning");
-        kill_brain();
+        world_kill_brain(world);
         ck_assert_str_eq(feed_at("cat", 0, "x", 1), WORLD_ERROR "NotRunning");
         ck_assert_str_eq(world_state(world, "cat"), "Running/ready");
 }
@@ -403,6 +416,7 @@ TEST_MAIN_TIMEOUT("stdin",
                   sixty_four_calls_of_a_connection_may_wait,
                   a_stop_answers_what_waits_and_another_generation_has_another_pipe,
                   who_reads_no_more_is_told_of,
+                  who_reads_no_more_is_told_of_while_he_waits_for_room,
                   without_a_pipe_there_is_the_null_device,
                   d2_the_death_of_a_brain_is_no_end_of_stdin,
                   d2_what_was_closed_stays_closed_over_a_death_of_the_brain,

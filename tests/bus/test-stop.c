@@ -210,14 +210,6 @@ static int open_guardian(const char *name) {
         return parent == world->keeper.pid ? -1 : process_open(parent);
 }
 
-static void kill_brain(void) {
-        _cleanup_free_ char *former = strdup(world->owner);
-        _cleanup_close_ int brain = process_open(world_brain(world));
-
-        process_signal(brain, SIGKILL);
-        WORLD_AWAIT(world, world->owner[0] != '\0' && !streq(world->owner, former));
-}
-
 START_TEST(d2_a_stop_signal_that_waits_for_a_guardian_outlives_the_brain) {
         _cleanup_close_ int guardian = -1, main_fd = -1;
 
@@ -231,9 +223,9 @@ START_TEST(d2_a_stop_signal_that_waits_for_a_guardian_outlives_the_brain) {
         /* It does not tell the next brain of the main, which that cannot signal before. */
         if (guardian >= 0)
                 process_signal(guardian, SIGSTOP);
-        kill_brain();
+        world_kill_brain(world);
         world_ask_to_stop(world, "one", false);
-        kill_brain();
+        world_kill_brain(world);
         if (guardian >= 0)
                 process_signal(guardian, SIGCONT);
         ck_assert_int_ge(world_wait(world, "one", "stopped", NULL), 0);

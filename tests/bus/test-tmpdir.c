@@ -202,12 +202,11 @@ START_TEST(the_next_daemon_purges_what_a_killed_one_left) {
 }
 END_TEST
 
-START_TEST(a_manifest_that_sets_tmpdir_has_its_way) {
+static void assert_has_its_way(const char *more) {
         _cleanup_free_ char *folder = NULL, *tmp = tmp_folder();
 
         pack_bootloader();
-        world_write_sidecars(world, "'packed': {'command': ['@DIR@/packed'],"
-                                    " 'env': {'TMPDIR': '@DIR@'}}");
+        world_write_sidecars(world, "'packed': {'command': ['@DIR@/packed'], %s}", more);
         world_run(world);
         (void) world_start_ready(world, "packed");
         folder = unpacked_folder();
@@ -215,6 +214,15 @@ START_TEST(a_manifest_that_sets_tmpdir_has_its_way) {
         ck_assert(!startswith(folder, tmp));
         ck_assert_int_lt(access(tmp, F_OK), 0);
         world_stop(world, "packed");
+}
+
+START_TEST(a_manifest_that_sets_tmpdir_has_its_way) {
+        assert_has_its_way("'env': {'TMPDIR': '@DIR@'}");
+}
+END_TEST
+
+START_TEST(a_manifest_that_has_tmpdir_passed_on_has_its_way) {
+        assert_has_its_way("'passEnv': {'TMPDIR': {'default': '@DIR@'}}");
 }
 END_TEST
 
@@ -227,4 +235,5 @@ TEST_MAIN_TIMEOUT("tmpdir",
                   a_successor_purges_what_died_under_no_brain,
                   the_folder_of_one_that_is_up_outlives_a_brain,
                   the_next_daemon_purges_what_a_killed_one_left,
-                  a_manifest_that_sets_tmpdir_has_its_way)
+                  a_manifest_that_sets_tmpdir_has_its_way,
+                  a_manifest_that_has_tmpdir_passed_on_has_its_way)

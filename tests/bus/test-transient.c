@@ -5,6 +5,8 @@
  * app lives by its manifest: lifetime and linger (contract H1, H5).
  */
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "brings.h"
@@ -152,6 +154,7 @@ END_TEST
 
 START_TEST(one_that_is_wrong_is_refused_with_the_place_and_leaves_nothing) {
         const char *good = MANIFEST(SLEEPER("one"));
+        _cleanup_free_ char *deep = NULL;
         sd_bus *client = client_open(world);
 
         world_run(world);
@@ -167,6 +170,9 @@ START_TEST(one_that_is_wrong_is_refused_with_the_place_and_leaves_nothing) {
         bring_in_vain(client, (Brings){ .manifest = good, .base_dir = "relative" }, INVALID_ARGS,
                       "base-dir");
         bring_in_vain(client, (Brings){ .base_dir = "/" }, INVALID_ARGS, "base-dir");
+        ck_assert_int_ge(asprintf(&deep, "/%0*d", PATH_MAX - 1, 0), 0);
+        bring_in_vain(client, (Brings){ .manifest = good, .base_dir = deep }, INVALID_ARGS,
+                      "base-dir");
         ck_assert(!app_is_there());
         ck_assert_uint_eq(app_count_holds(world), 0);
         ck_assert_uint_eq(count_events(world, "app-added"), 0);

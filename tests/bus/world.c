@@ -382,6 +382,14 @@ pid_t world_brain(World *w) {
         return pid;
 }
 
+void world_kill_brain(World *w) {
+        _cleanup_free_ char *former = strdup(w->owner);
+        _cleanup_close_ int pidfd = process_open(world_brain(w));
+
+        process_signal(pidfd, SIGKILL);
+        WORLD_AWAIT(w, w->owner[0] != '\0' && !streq(w->owner, former));
+}
+
 int world_await_end(World *w) {
         /* D1: what is not down after 80 s is killed. */
         if (!process_is_gone(w->keeper.pidfd, 100 * USEC_PER_SEC)) {

@@ -98,6 +98,9 @@ void world_assert_empty(const World *w, uint64_t timeout_usec);
 /* Pid of the brain, as the bus knows it. */
 pid_t world_brain(World *w);
 
+/* SIGKILL for the brain; returns when the next one has the name. */
+void world_kill_brain(World *w);
+
 /* One event of the bus or of the log; fails the test at the deadline, with the words given. */
 void world_turn(World *w, uint64_t deadline, const char *what);
 

@@ -24,7 +24,6 @@
 
 #include "tests/numbered.h"
 #include "util/clock.h"
-#include "util/duration.h"
 #include "util/macro.h"
 
 #define LINES_BETWEEN_COMMANDS 8 /* of a flood */

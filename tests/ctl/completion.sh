@@ -44,6 +44,7 @@ if [ "${1-}" = --on-a-bus ]; then # from below, no option for callers
         completes 'sidecarctl logs --output=c' 'cat'
         completes 'sidecarctl logs -o c' 'cat'
         completes 'sidecarctl kill -s USR' 'USR1 USR2'
+        completes 'sidecarctl run --' '--color --help --timeout='
         completes 'sidecarctl start ' ''
         ! is_there || { echo "not ok - a completion starts no daemon"; exit 1; }
 

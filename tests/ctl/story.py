@@ -1,92 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """sidecarctl over a private bus with the real daemon and real sidecars.
 
-Called with the paths of sidecarctl and sidecard-init. What the daemon does not support yet is
-skipped, and said; story_fake.py has it all the same.
+Called with the paths of sidecarctl and sidecard-init.
 """
 
 import json
-import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 import unittest
 
+from real import APP, LONG, MANIFESTS, OTHER, Story, sidecard_init, sidecarctl
 from session import Session
 
-sidecarctl, sidecard_init = sys.argv[1:3]
-
-APP = "org.example.App"
-OTHER = "org.example.Other"
 WORK = "org.example.Work"
-LONG = "org.example.AnAppWhoseNameIsLongerThanAnybodyWouldLike"
-
-
-def shell(script, **more):
-    return {"command": ["/bin/sh", "-c", script], **more}
-
-
-MANIFESTS = [
-    {
-        "manifestVersion": 1,
-        "id": APP,
-        "sidecars": {
-            "web": {
-                "description": "A web server",
-                "command": ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"],
-                "port": "auto",
-                "readiness": {"http": {"path": "/"}},
-            },
-            "talk": shell("i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done"),
-            "evil": shell(r"""printf 'a\033[31mred\007 \342\200\256rtl\302\233 "q\\\n'; exec sleep 1000"""),
-            "tree": shell("sleep 1000 & sh -c 'sleep 1000 & wait' & wait"),
-            # Listens nowhere, so that it never is ready.
-            "slow": shell("exec sleep 1000", port="auto"),
-            "missing": {"command": ["no-such-program"]},
-            "fails": shell("echo the last words >&2; exit 3", port="auto", restart="no"),
-        },
-    },
-    {
-        "manifestVersion": 1,
-        "id": OTHER,
-        "sidecars": {"web": {"command": ["sleep", "1000"]}, "lone": {"command": ["sleep", "1000"]}},
-    },
-    {
-        "manifestVersion": 1,
-        "id": LONG,
-        "sidecars": {"a-sidecar-with-a-name-of-some-length": shell("exec sleep 1000")},
-    },
-    {"manifestVersion": 1, "id": "org.example.Broken", "sidecars": {"x": {"command": "sleep 1"}}},
-]
-
-
-class Story(unittest.TestCase):
-    maxDiff = None
-
-    @classmethod
-    def setUpClass(cls):
-        cls.session = Session(sidecarctl, MANIFESTS)
-        cls.addClassCleanup(cls.session.end)
-        cls.session.start_daemon(sidecard_init)
-
-    def run_ok(self, *arguments, **changes):
-        done = self.session.run(*arguments, **changes)
-        self.assertEqual(done.returncode, 0, f"{arguments}: {done.stdout}{done.stderr}")
-        self.assertEqual(done.stderr, "")
-        return done.stdout
-
-    def expect(self, status, pattern, *arguments, **changes):
-        """A failure: its exit status, and what standard error says."""
-        done = self.session.run(*arguments, **changes)
-        self.assertEqual(done.returncode, status, f"{arguments}: {done.stdout}{done.stderr}")
-        self.assertRegex(done.stderr, pattern)
-        return done.stdout
-
-    def down(self, *names):
-        for name in names:
-            self.run_ok("stop", name)
 
 
 class Listing(Story):
@@ -247,8 +175,10 @@ class Lifecycle(Story):
         self.assertRegex(told, r"Would help: .*sidecarctl logs")
         self.assertRegex(told, r"Starts: started .*: ended as said above")
 
-        [why] = self.session.json("why", "fails")
-        self.assertEqual((why["App"], why["Name"]), (APP, "fails"))
+        both = self.run_ok("why", "--json", "fails", "lone")
+        why, lone = json.loads(both)
+        self.assertEqual((why["AppId"], why["Name"]), (APP, "fails"))
+        self.assertEqual((lone["AppId"], lone["Name"]), (OTHER, "lone"))
         self.assertEqual((why["status"], why["reason-code"]), ("Failed", "exit-code"))
         self.assertEqual(why["last-words"], ["the last words"])
         self.assertEqual(why["facts"]["code"], 3)
@@ -454,8 +384,6 @@ class Looking(Story):
 
 
 class Apps(Story):
-    """What acts on a whole app: skipped where the daemon does not have it yet."""
-
     def test_start_wait_and_stop_of_an_app(self):
         done = self.session.run("start", OTHER)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -536,14 +464,17 @@ class Apps(Story):
         broken = str(self.session.apps / "org.example.Broken.json")
         good = str(self.session.apps / f"{APP}.json")
         done = self.session.run("check", broken)
-        if "--check" in done.stderr:
-            self.skipTest("sidecard: has no --check yet")
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"Broken.json:\d+: /sidecars/x/command: ")
         [problem] = self.session.json("check", broken)
         self.assertEqual((problem["path"], problem["pointer"]), (broken, "/sidecars/x/command"))
         self.assertEqual(self.session.run("check", good).returncode, 0)
         self.assertEqual(self.session.json("check", good), [])
+
+    def test_check_tells_when_a_sidecar_would_restart(self):
+        good = str(self.session.apps / f"{APP}.json")
+        self.assertRegex(self.run_ok("check", "--verbose", good), r"(?m)^\S+: .*(then Failed|restarted)")
+        self.expect(2, "check --verbose is for people: not with --json", "check", "--verbose", "--json", good)
 
     def add_drop_in(self, name, text):
         drop_in = self.session.drop_ins / f"{OTHER}.json.d" / name
@@ -615,72 +546,6 @@ class NoDaemon(unittest.TestCase):
                 done = session.run(*verb, DBUS_SESSION_BUS_ADDRESS=address)
                 self.assertEqual((done.returncode, done.stdout), (5, ""), verb)
                 self.assertIn("DBUS_SESSION_BUS_ADDRESS", done.stderr)
-
-
-@unittest.skipUnless(shutil.which("tmux"), "tmux is not installed")
-class Terminal(Story):
-    n_servers = 0
-
-    def tmux(self, *arguments):
-        # A server that is going still holds its socket: each gets one of its own.
-        socket = str(self.session.home / f"tmux-{Terminal.n_servers}")
-        return subprocess.run(
-            ["tmux", "-u", "-S", socket, "-f", "/dev/null", *arguments],
-            env=self.session.environment, check=True, capture_output=True, text=True,
-        ).stdout
-
-    def show(self, columns, *arguments, escapes=False):
-        """What a terminal of that width has on it after sidecarctl, wrapped lines joined."""
-        command = f"{sidecarctl} {' '.join(arguments)}; echo exit=$?; exec sleep 1000"
-        Terminal.n_servers += 1
-        self.tmux("new-session", "-d", "-x", str(columns), "-y", "40", command)
-        try:
-            deadline = time.monotonic() + 60
-            while True:
-                text = self.tmux("capture-pane", "-p", "-J", *(["-e"] if escapes else []))
-                if re.search(r"(?m)^exit=\d+", text):
-                    return [line.rstrip() for line in text.splitlines()]
-                self.assertLess(time.monotonic(), deadline, text)
-        finally:
-            self.tmux("kill-server")
-
-    def test_a_list_fits_60_80_and_200_columns(self):
-        for columns, is_cut in ((60, True), (80, True), (200, False)):
-            lines = self.show(columns, "list", LONG)
-            for line in lines:
-                self.assertLessEqual(len(line), columns)
-            self.assertEqual("…" in lines[1], is_cut, lines)
-            self.assertIn("Stopped", lines[1])
-            self.assertEqual(lines[0].index("STATUS"), lines[1].index("Stopped"))
-
-    def test_a_status_fits_60_80_and_200_columns(self):
-        self.run_ok("start", "evil", f"{APP}/web")
-        for columns in (60, 80, 200):
-            lines = self.show(columns, "status", f"{APP}/web", "evil")
-            for line in lines:
-                self.assertLessEqual(len(line), columns, lines)
-            self.assertTrue(any(r"a\x1b[31mred" in line for line in lines), lines)
-        self.down("evil", f"{APP}/web")
-
-    def test_progress_is_a_line_each_that_changes_in_place(self):
-        for columns in (60, 80, 200):
-            lines = self.show(columns, "start", f"{APP}/web", "lone")
-            self.assertRegex(lines[0], rf"^● {APP}/web  Running \(ready\)  ")
-            self.assertRegex(lines[1], rf"^● {OTHER}/lone  Running \(ready\)  ")
-            self.assertEqual(lines[2], "exit=0")
-            self.down("lone", f"{APP}/web")
-
-    def test_a_terminal_gets_colours_and_no_raw_control_characters(self):
-        self.run_ok("start", "evil")
-        lines = self.show(80, "logs", "-o", "cat", "evil")
-        self.assertIn(r"a\x1b[31mred\x07 \u202ertl\u009b", lines[0])
-        lines = self.show(80, "logs", "-o", "json", "evil")
-        self.assertIn(r"a\u001b[31mred\u0007 \u202ertl\u009b", lines[0])
-        lines = self.show(80, "list", escapes=True)
-        self.assertTrue(any("\033[32mRunning" in line for line in lines), lines)
-        lines = self.show(80, "list --color=never", escapes=True)
-        self.assertFalse(any("\033[32m" in line for line in lines), lines)
-        self.down("evil")
 
 
 if __name__ == "__main__":

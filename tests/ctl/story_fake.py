@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """sidecarctl over a private bus with a fake daemon, which answers as the contract has it.
 
-Called with the paths of sidecarctl and fake-daemon. For what the real daemon does rarely, not on
-demand, or not yet: holds that end, switches that are rolled back, lost lines.
+Called with the paths of sidecarctl and fake-daemon. For what the real daemon does rarely or
+not on demand: holds that end, switches that are rolled back, lost lines.
 """
 
 import json

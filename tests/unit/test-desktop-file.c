@@ -9,7 +9,6 @@
 
 #include "io/desktop-file.h"
 #include "test.h"
-#include "util/strv.h"
 
 #define APP "org.example.App"
 

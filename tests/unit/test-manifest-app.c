@@ -6,7 +6,6 @@
  */
 
 #include "manifest.h"
-#include "model/dependency.h"
 #include "model/mode.h"
 #include "util/duration.h"
 

@@ -4,7 +4,6 @@
 
 #include "model/notification-text.h"
 #include "test.h"
-#include "util/strv.h"
 
 #define AGAIN "It is not started again by itself."
 

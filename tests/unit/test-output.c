@@ -6,6 +6,7 @@
 
 #include "io/output.h"
 #include "log-harness.h"
+#include "output-programs.h"
 
 static char found[8 * 1024 * 1024];
 
@@ -120,87 +121,10 @@ static void reap(pid_t pid) {
         ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 }
 
-static void write_all(int fd, const char *bytes, size_t n) {
-        while (n > 0) {
-                ssize_t written = write(fd, bytes, n);
-
-                if (written < 0)
-                        _exit(1);
-                bytes += written;
-                n -= (size_t) written;
-        }
-}
-
 static void assert_last(const Sidecar *sidecar, const char *text) {
         ck_assert_uint_eq(sidecar->n_last, strlen(text));
         ck_assert_mem_eq(sidecar->last, text, strlen(text));
 }
-
-/* Programs */
-
-#define N_NUMBERED 50000u
-
-/* Pieces of all sizes, in turn to both streams: lines end anywhere in them. */
-static void numbers_on_both_streams(void) {
-        static char text[N_NUMBERED * NUMBERED_BYTES];
-        size_t piece = 1;
-
-        numbered_fill(text, 0, sizeof(text));
-        for (size_t i = 0; i < sizeof(text); i += piece) {
-                piece = (piece * 7919 + 13) % 9001 + 1;
-                if (piece > sizeof(text) - i)
-                        piece = sizeof(text) - i;
-                write_all(STDOUT_FILENO, text + i, piece);
-                write_all(STDERR_FILENO, text + i, piece);
-        }
-}
-
-static void numbers(void) {
-        static char text[N_NUMBERED * NUMBERED_BYTES];
-
-        numbered_fill(text, 0, sizeof(text));
-        write_all(STDOUT_FILENO, text, sizeof(text));
-}
-
-static void flood(void) {
-        static char text[65536];
-
-        memset(text, 'y', sizeof(text));
-        for (size_t i = 100; i < sizeof(text); i += 101)
-                text[i] = '\n';
-        for (;;)
-                write_all(STDOUT_FILENO, text, sizeof(text));
-}
-
-static void one_line(void) {
-        write_all(STDOUT_FILENO, "here\n", 5);
-}
-
-static void line_without_end(void) {
-        static char text[100000];
-
-        memset(text, 'x', sizeof(text));
-        write_all(STDERR_FILENO, text, sizeof(text));
-}
-
-static void strange_bytes(void) {
-        write_all(STDOUT_FILENO, "a\0b\xff\xc0\xaf\xed\xa0\x80\x1b[2J\n", 14);
-}
-
-static void leaves_a_grandchild(void) {
-        char byte;
-
-        write_all(STDOUT_FILENO, "last words\nhalf ", 16);
-        if (fork() != 0)
-                _exit(0);
-
-        if (read(STDIN_FILENO, &byte, 1) == 1)
-                write_all(STDOUT_FILENO, "a line\n", 7);
-        if (read(STDIN_FILENO, &byte, 1) == 1)
-                write_all(STDOUT_FILENO, "not ended", 9);
-}
-
-/* Tests */
 
 START_TEST(all_lines_arrive_in_order_on_both_streams) {
         pid_t pid;

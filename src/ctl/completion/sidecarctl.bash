@@ -38,8 +38,11 @@ _sidecarctl() {
         events) options+=' --lines= --no-wait' ;;
         top) options+=' --lines=' ;;
         wait) options+=' --for=ready --for=stopped --for=settled --timeout=' ;;
-        daemon | run) options+=' --timeout=' ;;
+        daemon) options+=' --timeout=' ;;
+        hold) options='--color --help' ;;
+        run) options='--color --help --timeout=' ;;
         mode) options+=' --dry-run --no-wait --timeout=' ;;
+        check) options+=' --verbose' ;;
         esac
 
         if [[ $prev == -s && $verb == kill ]]; then

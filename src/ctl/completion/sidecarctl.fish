@@ -49,7 +49,7 @@ complete -c sidecarctl -n '__sidecarctl_verb status why start stop restart kill 
 complete -c sidecarctl -n '__sidecarctl_verb check run' -F
 
 complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode events' -l no-wait -d 'Do not wait'
-complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode wait run' -l timeout -x -d 'Wait no longer'
+complete -c sidecarctl -n '__sidecarctl_verb start stop restart mode wait run daemon' -l timeout -x -d 'Wait no longer'
 complete -c sidecarctl -n '__sidecarctl_verb kill' -s s -l signal -x -d 'Signal'
 complete -c sidecarctl -n '__sidecarctl_verb kill' -l whom -xa 'main all' -d 'Which processes'
 complete -c sidecarctl -n '__sidecarctl_verb logs' -s f -l follow -d 'Go on'
@@ -60,3 +60,4 @@ complete -c sidecarctl -n '__sidecarctl_verb logs' -l generation -x -d 'One star
 complete -c sidecarctl -n '__sidecarctl_verb logs' -s o -l output -xa 'short cat json' -d 'Format'
 complete -c sidecarctl -n '__sidecarctl_verb wait' -l for -xa 'ready stopped settled' -d 'Condition'
 complete -c sidecarctl -n '__sidecarctl_verb mode' -l dry-run -d 'Only print the plan'
+complete -c sidecarctl -n '__sidecarctl_verb check' -l verbose -d 'Print when it would restart'
