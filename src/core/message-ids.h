@@ -4,7 +4,7 @@
 /*
  * Message ids
  *
- * What stands in the journal under one of these has a text in catalog/sidecard.catalog that says
+ * What stands in the journal under one of these has a text in units/sidecard.catalog that says
  * what to do; journalctl --catalog shows it. An id is never used again for anything else.
  */
 

@@ -10,7 +10,7 @@ command -v journalctl >/dev/null || { echo 'Skipped: there is no journalctl'; ex
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/usr/lib/systemd/catalog" "$root/var/lib/systemd/catalog"
-cp "$1/catalog/sidecard.catalog" "$root/usr/lib/systemd/catalog/"
+cp "$1/units/sidecard.catalog" "$root/usr/lib/systemd/catalog/"
 journalctl --root="$root" --update-catalog
 
 sed -n 's/^#define MESSAGE_.* "\([0-9a-f]\{32\}\)"$/\1/p' "$1/src/core/message-ids.h" |
