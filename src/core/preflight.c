@@ -13,9 +13,8 @@
 #include <string.h>
 
 #include "core/preflight.h"
+#include "core/program-search.h"
 #include "io/ports.h"
-#include "io/program-file.h"
-#include "model/program.h"
 #include "util/strv.h"
 
 /* All places that were tried are a screenful; `sidecarctl why` has them. */
@@ -33,34 +32,21 @@ static void print_missing(const SidecarSpec *spec, const char *advice, size_t n_
                               name, n_places);
 }
 
-/* The first that can be executed, else the first that cannot says why. */
 static int print_program(const SidecarSpec *spec) {
-        _cleanup_(strv_freep) char **candidates = NULL;
-        _cleanup_free_ char *advice = NULL;
+        _cleanup_(program_search_done) ProgramSearch search = { 0 };
         int r;
 
         if (strchr(spec->command[0], '{'))
                 return 0;
 
-        r = program_candidates(&candidates, spec, spec->command[0], getenv("PATH"));
+        r = program_search_along(&search, spec, spec->command[0], getenv("PATH"));
         if (r < 0)
                 return r;
 
-        STRV_FOREACH (path, candidates) {
-                _cleanup_free_ char *fault = NULL;
-
-                if (access(*path, F_OK) < 0)
-                        continue;
-                if (program_file_check(*path, &fault) >= 0) {
-                        (void) printf("program\t%s/%s\tfound\t%s\n", spec->app_id, spec->name,
-                                      *path);
-                        return 0;
-                }
-                if (!advice)
-                        advice = TAKE_PTR(fault);
-        }
-
-        print_missing(spec, advice, strv_length(candidates));
+        if (search.path)
+                (void) printf("program\t%s/%s\tfound\t%s\n", spec->app_id, spec->name, search.path);
+        else
+                print_missing(spec, search.advice, strv_length(search.candidates));
         return 0;
 }
 

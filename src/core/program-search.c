@@ -64,20 +64,13 @@ int program_list_places(char ***ret,
         return r < 0 ? r : program_candidates(ret, spec, name, strv_env_get(session, "PATH"));
 }
 
-int program_search(ProgramSearch *search,
-                   const Supervisor *supervisor,
-                   const SidecarSpec *spec,
-                   const char *name) {
-        int r;
-
-        r = program_list_places(&search->candidates, supervisor, spec, name);
-        if (r < 0)
-                return r;
-
+/* The first that can be executed, else the first that cannot says why. */
+static int look_at_places(ProgramSearch *search) {
         STRV_FOREACH (path, search->candidates) {
                 _cleanup_free_ char *advice = NULL;
                 /* Before it is looked into: what changes meanwhile is another one. */
                 ProgramIdentity identity = program_identify(*path);
+                int r;
 
                 if (identity.mode == 0)
                         continue;
@@ -94,6 +87,24 @@ int program_search(ProgramSearch *search,
         }
 
         return 0;
+}
+
+int program_search(ProgramSearch *search,
+                   const Supervisor *supervisor,
+                   const SidecarSpec *spec,
+                   const char *name) {
+        int r = program_list_places(&search->candidates, supervisor, spec, name);
+
+        return r < 0 ? r : look_at_places(search);
+}
+
+int program_search_along(ProgramSearch *search,
+                         const SidecarSpec *spec,
+                         const char *name,
+                         const char *path) {
+        int r = program_candidates(&search->candidates, spec, name, path);
+
+        return r < 0 ? r : look_at_places(search);
 }
 
 int program_require(ProgramSearch *search,

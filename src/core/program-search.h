@@ -30,6 +30,12 @@ int program_search(ProgramSearch *search,
                    const SidecarSpec *spec,
                    const char *name);
 
+/* The same along another PATH; NULL: none. */
+int program_search_along(ProgramSearch *search,
+                         const SidecarSpec *spec,
+                         const char *name,
+                         const char *path);
+
 /* The places alone, best first. */
 int program_list_places(char ***ret,
                         const Supervisor *supervisor,
