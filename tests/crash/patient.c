@@ -198,14 +198,14 @@ static void take_event(sd_bus_message *reply) {
                 take_status(&event);
 }
 
-/* Waits for one if there is none yet, but not for ever. */
-static void read_events(uint64_t wait_usec) {
+/* Waits for one if there is none yet, but not for ever. False: the daemon died before it answered. */
+static bool read_events(uint64_t wait_usec) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         uint64_t last;
 
         if (!patient_call(WORLD_PATH, MANAGER, "GetEvents", &reply, "ta{sv}", last_seq, 1,
                           "wait-usec", "t", wait_usec))
-                return;
+                return false;
 
         ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "a{sv}"), 0);
         while (sd_bus_message_at_end(reply, false) == 0)
@@ -216,16 +216,22 @@ static void read_events(uint64_t wait_usec) {
                       "The last event is %" PRIu64 ", and was %" PRIu64, last, last_seq);
         last_seq = last;
         (void) world_has_logged(world, "");
+        return true;
+}
+
+static void catch_up_with_events(void) {
+        while (!read_events(0))
+                ;
 }
 
 const Told *patient_events(size_t *ret_n) {
-        read_events(0);
+        catch_up_with_events();
         *ret_n = n_told;
         return told;
 }
 
 size_t patient_count_mode_ends(void) {
-        read_events(0);
+        catch_up_with_events();
         return n_mode_ends;
 }
 
@@ -240,7 +246,7 @@ void patient_await(const char *name, const char *state, int64_t n_restarts, int6
                 ck_assert_msg(clock_monotonic_usec() < deadline,
                               "%s is %s with %" PRIi64 " restarts, not %s with %" PRIi64, name,
                               s.state, s.n_restarts, state, n_restarts);
-                read_events(LONG_POLL_USEC);
+                (void) read_events(LONG_POLL_USEC);
         }
 }
 
@@ -303,7 +309,7 @@ static void await_mode(const char *mode, const char *result) {
                 if (!streq(present, "switching"))
                         break;
                 ck_assert_msg(clock_monotonic_usec() < deadline, "Still switching to %s", mode);
-                read_events(LONG_POLL_USEC);
+                (void) read_events(LONG_POLL_USEC);
         }
         ck_assert_str_eq(present, result);
         get_app_text("Mode", present);
