@@ -3,7 +3,7 @@
 /*
  * LogOptions
  *
- * Who names neither a place to go on from nor a number gets the newest hundred lines.
+ * Who names no place to go on from, no time and no number gets the newest hundred lines.
  */
 
 #include <string.h>
@@ -19,18 +19,19 @@ int log_options_read(sd_bus_message *call,
                      LogQuery *ret,
                      sd_bus_error *ret_error) {
         LogQuery query = { .n_newest = UINT32_MAX, .stream = _LOG_STREAM_INVALID };
-        bool has_after = false, has_lines = false;
+        bool has_after = false, has_since = false, has_lines = false;
         const char *stream = NULL;
-        Option options[4 + OPTIONS_MORE_MAX] = {
+        Option options[5 + OPTIONS_MORE_MAX] = {
                 { "after", "t", &query.after, &has_after },
+                { "since-usec", "t", &query.since_usec, &has_since },
                 { "lines", "u", &query.n_newest, &has_lines },
                 { "stream", "s", &stream, NULL },
                 { "generation", "t", &query.generation, NULL },
         };
         int r;
 
-        memcpy(options + 4, more, n_more * sizeof(*more));
-        r = options_read(call, options, 4 + n_more, ret_error);
+        memcpy(options + 5, more, n_more * sizeof(*more));
+        r = options_read(call, options, 5 + n_more, ret_error);
         if (r < 0)
                 return r;
 
@@ -41,7 +42,7 @@ int log_options_read(sd_bus_message *call,
                         ret_error, SD_BUS_ERROR_INVALID_ARGS,
                         "Option stream must be stdout, stderr or supervisor, not %s", stream);
 
-        if (!has_after && !has_lines)
+        if (!has_after && !has_since && !has_lines)
                 query.n_newest = LINES_DEFAULT;
         *ret = query;
         return 0;

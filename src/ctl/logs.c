@@ -35,17 +35,20 @@ static bool is_json(const Arguments *arguments) {
         return arguments->json || arguments->format == LOG_FORMAT_JSON;
 }
 
-/* The newest N, the whole ring, or, once that was read, what follows its last line. */
+/* The newest N, what is no older, or, once that was read, what follows its last line. */
 static int
 append_place(const Arguments *arguments, const LogFeed *feed, bool follow, sd_bus_message *call) {
-        bool wants_all = (arguments->given & OPTION_LINES) || arguments->since_usec > 0;
+        bool wants_all = (arguments->given & OPTION_LINES) && arguments->n_lines == UINT32_MAX;
+        int r = 0;
 
-        if (follow)
-                return sd_bus_message_append(call, "{sv}", "after", "t", feed->last);
-        if (arguments->n_lines != UINT32_MAX)
-                return sd_bus_message_append(call, "{sv}", "lines", "u", arguments->n_lines);
+        if (follow || wants_all)
+                r = sd_bus_message_append(call, "{sv}", "after", "t", feed->last);
+        else if (arguments->n_lines != UINT32_MAX)
+                r = sd_bus_message_append(call, "{sv}", "lines", "u", arguments->n_lines);
+        if (r >= 0 && arguments->since_usec > 0 && feed->last == 0)
+                r = sd_bus_message_append(call, "{sv}", "since-usec", "t", arguments->since_usec);
 
-        return wants_all ? sd_bus_message_append(call, "{sv}", "after", "t", UINT64_C(0)) : 0;
+        return r;
 }
 
 static int new_question(const Logs *logs, const LogFeed *feed, bool follow, sd_bus_message **ret) {
@@ -167,9 +170,7 @@ static int print_lines(LogLines *lines, const Arguments *arguments) {
 
         log_lines_sort(lines);
         for (size_t i = 0; r >= 0 && i < lines->n_lines; i++)
-                if (lines->lines[i].n_lost > 0 ||
-                    lines->lines[i].realtime_usec >= arguments->since_usec)
-                        r = print_line(&lines->lines[i], arguments);
+                r = print_line(&lines->lines[i], arguments);
         (void) fflush(stdout);
 
         return r < 0 ? r : 0;

@@ -19,10 +19,11 @@ static uint64_t first_wanted(const LogQuery *query, const LogRing *ring) {
 
 uint64_t log_query_begin(const LogQuery *query, const LogRing *ring) {
         uint64_t oldest = first_wanted(query, ring), n_left = query->n_newest, number;
+        uint64_t found = log_ring_find(ring, query->since_usec);
         LogLine line;
 
-        if (oldest < log_ring_first(ring))
-                oldest = log_ring_first(ring);
+        if (oldest < found)
+                oldest = found;
         if (query->n_newest == UINT32_MAX)
                 return oldest;
 

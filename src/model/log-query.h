@@ -5,8 +5,8 @@
  * LogQuery
  *
  * Which lines of a ring somebody asks for, as GetLog and OpenLog take it. The index of the ring
- * finds a number at once; what has to be looked at is what is answered, and where a filter is
- * given what that passes over.
+ * finds a number at once and a time by halving; what has to be looked at is what is answered, and
+ * where a filter is given what that passes over.
  */
 
 #include <stdbool.h>
@@ -16,6 +16,7 @@
 
 typedef struct LogQuery {
         uint64_t after;      /* 0: from the oldest on */
+        uint64_t since_usec; /* and from the first on that is no older; CLOCK_REALTIME */
         uint32_t n_newest;   /* of those; UINT32_MAX: all */
         LogStream stream;    /* _LOG_STREAM_INVALID: all */
         uint64_t generation; /* 0: all */

@@ -470,6 +470,21 @@ uint64_t log_ring_behind(const LogRing *ring, uint64_t number) {
         return ring->state.end - ring_entry(ring, number)->position;
 }
 
+uint64_t log_ring_find(const LogRing *ring, uint64_t realtime_usec) {
+        uint64_t first = ring->state.first, end = ring->state.next;
+
+        while (first < end) {
+                uint64_t middle = first + (end - first) / 2;
+
+                if (ring_entry(ring, middle)->realtime_usec < realtime_usec)
+                        first = middle + 1;
+                else
+                        end = middle;
+        }
+
+        return first;
+}
+
 bool log_ring_get(const LogRing *ring, uint64_t number, LogLine *ret) {
         const LogIndexEntry *entry;
 

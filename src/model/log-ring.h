@@ -101,5 +101,12 @@ uint64_t log_ring_next(const LogRing *ring);
 /* How many bytes of the ring there are from that line on. */
 uint64_t log_ring_behind(const LogRing *ring, uint64_t number);
 
+/*
+ * Number of the oldest line that came at that time (CLOCK_REALTIME) or later; that of the next one
+ * to come where there is none. The index is halved, not read: where the clock was set back in
+ * between, lines are not in the order of their times, and the answer is a line at such a place.
+ */
+uint64_t log_ring_find(const LogRing *ring, uint64_t realtime_usec);
+
 /* The line of that number, or of the next higher that is there; false: there is none. */
 bool log_ring_get(const LogRing *ring, uint64_t number, LogLine *ret);

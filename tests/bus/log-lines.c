@@ -28,6 +28,8 @@ static void append_query(sd_bus_message *message, const LogQuery *query) {
         ck_assert_int_ge(sd_bus_message_open_container(message, 'a', "{sv}"), 0);
         if (query->has_after)
                 append_option(message, "after", "t", query->after);
+        if (query->since_usec > 0)
+                append_option(message, "since-usec", "t", query->since_usec);
         if (query->lines > 0)
                 append_option(message, "lines", "u", query->lines);
         if (query->stream)

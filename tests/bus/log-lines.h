@@ -29,6 +29,7 @@ typedef struct LogPage {
 typedef struct LogQuery {
         bool has_after;
         uint64_t after;
+        uint64_t since_usec;
         uint32_t lines;
         const char *stream;
         uint64_t generation;

@@ -121,6 +121,41 @@ START_TEST(getlog_pages_by_after_and_next) {
 }
 END_TEST
 
+/* Since each time that there is: all lines from the first one on that is no older. */
+START_TEST(getlog_finds_a_time) {
+        _cleanup_(log_page_clear) LogPage all = { 0 }, none = { 0 }, two = { 0 };
+        uint64_t newest_usec;
+
+        world_write_sidecars(world, "'counter': {'command': ['/bin/sh', '-c', 'i=0; while [ $i -lt"
+                                    " 30 ]; do i=$((i+1)); sleep 0.001; echo line $i; done']}");
+        world_run(world);
+        (void) world_start(world, "counter");
+        (void) world_next(world, "counter", "Stopped/exited");
+        all = all_lines("counter");
+        ck_assert_uint_ge(all.n_lines, 30);
+        newest_usec = all.lines[all.n_lines - 1].realtime_usec;
+
+        for (size_t i = 0, first = 0; i < all.n_lines; i++) {
+                _cleanup_(log_page_clear) LogPage page =
+                        log_query(world, "counter",
+                                  (LogQuery){ .since_usec = all.lines[i].realtime_usec });
+
+                while (all.lines[first].realtime_usec < all.lines[i].realtime_usec)
+                        first++;
+                ck_assert_uint_eq(page.n_lines, all.n_lines - first);
+                ck_assert_uint_eq(page.lines[0].seq, all.lines[first].seq);
+                ck_assert_uint_eq(page.next, all.next);
+        }
+
+        none = log_query(world, "counter", (LogQuery){ .since_usec = newest_usec + 1 });
+        ck_assert_uint_eq(none.n_lines, 0);
+        two = log_query(world, "counter",
+                        (LogQuery){ .since_usec = all.lines[0].realtime_usec, .lines = 2 });
+        ck_assert_uint_eq(two.n_lines, 2);
+        ck_assert_uint_eq(two.lines[1].seq, all.lines[all.n_lines - 1].seq);
+}
+END_TEST
+
 START_TEST(getlog_counts_what_was_overwritten) {
         _cleanup_(log_page_clear) LogPage first = { 0 }, page = { 0 };
         /* 1 MiB through a ring of 256 KiB. */
@@ -314,7 +349,8 @@ TEST_MAIN_TIMEOUT("log",
                   g1_lines_have_order_stream_time_and_generation,
                   getlog_tells_generations_apart,
                   getlog_pages_by_after_and_next,
-                  getlog_counts_what_was_overwritten,
+                  getlog_finds_a_time,
+          getlog_counts_what_was_overwritten,
                   getlog_with_an_after_above_the_newest_counts_as_0,
                   getlog_waits_for_the_next_line_and_no_longer_than_asked,
                   g1_bytes_are_valid_utf8_on_the_bus_and_as_they_came_in_the_file,
