@@ -3,9 +3,10 @@
 /*
  * Follower
  *
- * Lines are formatted a batch at a time, into one buffer for all followers, and written at once.
- * Of what the pipe did not take only the rest of a line that it took in part is kept: the others
- * are in the ring, and the cursor stays before them.
+ * Lines are formatted a batch at a time, into one buffer for all followers, and written at once;
+ * raw ones that lie in the ring as the reader is to have them are written from there. Of what the
+ * pipe did not take only the rest of a line that it took in part is kept: the others are in the
+ * ring, and the cursor stays before them.
  *
  * The pipe is watched edge-triggered: at rest it costs nothing, and the reader's end is told at
  * any time (EPOLLERR, see pipe(7)). What is to be written is written after everything of the same
@@ -13,6 +14,7 @@
  * part of the ring has passed writes at once, or a flood would be lost to the quickest reader.
  */
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "io/follower.h"
@@ -20,7 +22,11 @@
 
 #define BATCH_BYTES (128u * 1024u)
 #define BATCH_LINES 1024u
+#define IN_PLACE_BYTES_MIN (16u * 1024u) /* or many small spans would be as many writes */
 #define URGENT_BYTES (LOG_RING_BYTES / 4)
+
+/* As with Output's pipes: not for each, since a user may not have many large ones (pipe(7)). */
+#define PIPE_LARGE_BYTES (128u * 1024u)
 
 /* How far it has come. */
 typedef struct Cursor {
@@ -41,14 +47,16 @@ struct Follower {
         sd_event_source *turn; /* something is to be written */
         char *rest;            /* of a line that the pipe took in part; or NULL */
         size_t n_rest;
-        bool is_full; /* the pipe, until it says otherwise */
+        bool is_large; /* the pipe */
+        bool is_full;  /* until it says otherwise */
         bool is_over;
         follower_end_handler_t on_end;
         void *userdata;
 };
 
 typedef struct Batch {
-        char bytes[BATCH_BYTES];
+        char buffer[BATCH_BYTES];
+        const char *bytes; /* in the buffer, or in the ring */
         size_t n_bytes;
         struct {
                 size_t end; /* in bytes */
@@ -75,6 +83,20 @@ static void follower_skip_lost(const Follower *follower, Cursor *at) {
         at->next = first;
 }
 
+/* The next line to write; false: there is none. */
+static bool follower_next_line(const Follower *follower, Cursor *at, LogLine *ret) {
+        while (at->next < follower->end && log_ring_get(follower->ring, at->next, ret)) {
+                at->next++;
+                if (!log_query_matches(&follower->query, ret))
+                        continue;
+                at->is_at_line_start =
+                        ret->ending == LOG_ENDING_NEWLINE || ret->ending == LOG_ENDING_RETURN;
+                return true;
+        }
+
+        return false;
+}
+
 /* The next thing to write, and how long it is; 0: there is none. */
 static size_t follower_format_next(const Follower *follower, Cursor *at, char *to) {
         LogAuthor author = follower_author(follower);
@@ -90,34 +112,74 @@ static size_t follower_format_next(const Follower *follower, Cursor *at, char *t
                 return n;
         }
 
-        while (at->next < follower->end && log_ring_get(follower->ring, at->next, &line)) {
-                at->next++;
-                if (!log_query_matches(&follower->query, &line))
-                        continue;
-                at->is_at_line_start =
-                        line.ending == LOG_ENDING_NEWLINE || line.ending == LOG_ENDING_RETURN;
-                return log_format_line(to, follower->format, &author, &line);
-        }
+        if (!follower_next_line(follower, at, &line))
+                return 0;
 
-        return 0;
+        return log_format_line(to, follower->format, &author, &line);
 }
 
-static void batch_fill(Batch *batch, const Follower *follower) {
+static void batch_begin(Batch *batch, const char *bytes) {
+        batch->bytes = bytes;
+        batch->n_bytes = batch->n_lines = 0;
+}
+
+static void batch_add(Batch *batch, size_t n_bytes, const Cursor *after) {
+        batch->n_bytes += n_bytes;
+        batch->lines[batch->n_lines].end = batch->n_bytes;
+        batch->lines[batch->n_lines++].after = *after;
+}
+
+/* The ring is there twice in a row, so that a span may go on over its end. */
+static bool batch_ends_at(const Batch *batch, const char *bytes) {
+        const char *end = batch->bytes + batch->n_bytes;
+
+        return bytes == end || bytes == end - LOG_STORE_RING_BYTES;
+}
+
+/* As many lines as lie in the ring one behind another. */
+static void batch_fill_in_place(Batch *batch, const Follower *follower) {
+        Cursor at = follower->at;
+        LogLine line;
+        size_t n;
+
+        batch_begin(batch, NULL);
+        follower_skip_lost(follower, &at);
+        if (at.n_lost > 0)
+                return;
+
+        while (batch->n_lines < BATCH_LINES && follower_next_line(follower, &at, &line)) {
+                n = log_format_raw_in_place(&line);
+                if (batch->n_lines == 0)
+                        batch->bytes = line.bytes;
+                if (n == 0 || !batch_ends_at(batch, line.bytes))
+                        break;
+                batch_add(batch, n, &at);
+                batch->after = at;
+        }
+}
+
+static void batch_fill_buffer(Batch *batch, const Follower *follower) {
         Cursor at = follower->at;
         size_t n;
 
-        batch->n_bytes = batch->n_lines = 0;
+        batch_begin(batch, batch->buffer);
         while (batch->n_lines < BATCH_LINES &&
                batch->n_bytes + LOG_FORMAT_BYTES_MAX <= BATCH_BYTES) {
-                n = follower_format_next(follower, &at, batch->bytes + batch->n_bytes);
+                n = follower_format_next(follower, &at, batch->buffer + batch->n_bytes);
                 if (n == 0)
                         break;
-                batch->n_bytes += n;
-                batch->lines[batch->n_lines].end = batch->n_bytes;
-                batch->lines[batch->n_lines++].after = at;
+                batch_add(batch, n, &at);
         }
 
         batch->after = at;
+}
+
+static void batch_fill(Batch *batch, const Follower *follower) {
+        batch_begin(batch, NULL);
+        if (follower->format == LOG_FORMAT_RAW)
+                batch_fill_in_place(batch, follower);
+        if (batch->n_bytes < IN_PLACE_BYTES_MIN)
+                batch_fill_buffer(batch, follower);
 }
 
 /* So much of the batch is in the pipe. */
@@ -149,6 +211,12 @@ static int follower_commit(Follower *follower, const Batch *batch, size_t n_writ
 /* Answers how many bytes the pipe took; 0: it is full. */
 static ssize_t follower_write(Follower *follower, const char *bytes, size_t n_bytes) {
         ssize_t n = write(follower->fd, bytes, n_bytes);
+
+        if (n < 0 && errno == EAGAIN && !follower->is_large) {
+                (void) fcntl(follower->fd, F_SETPIPE_SZ, PIPE_LARGE_BYTES);
+                follower->is_large = true;
+                n = write(follower->fd, bytes, n_bytes);
+        }
 
         if (n < 0 && errno == EAGAIN) {
                 follower->is_full = true;

@@ -83,14 +83,23 @@ static char *put_text(char *to, LogFormat format, const LogLine *line) {
         return line->ending == LOG_ENDING_SPLIT ? stpcpy(to, LOG_SPLIT_MARK) : to;
 }
 
-static size_t format_raw(char *to, const LogLine *line) {
-        static const char *const endings[_LOG_ENDING_MAX] = {
-                [LOG_ENDING_NEWLINE] = "\n",
-                [LOG_ENDING_SPLIT] = "",
-                [LOG_ENDING_RETURN] = "\r\n",
-                [LOG_ENDING_NONE] = "",
-        };
+static const char *const endings[_LOG_ENDING_MAX] = {
+        [LOG_ENDING_NEWLINE] = "\n",
+        [LOG_ENDING_SPLIT] = "",
+        [LOG_ENDING_RETURN] = "\r\n",
+        [LOG_ENDING_NONE] = "",
+};
 
+/* A line that was put together of pieces has something else behind it. */
+size_t log_format_raw_in_place(const LogLine *line) {
+        size_t n_ending = strlen(endings[line->ending]);
+
+        return memcmp(line->bytes + line->n_bytes, endings[line->ending], n_ending) == 0
+                       ? line->n_bytes + n_ending
+                       : 0;
+}
+
+static size_t format_raw(char *to, const LogLine *line) {
         return (size_t) (stpcpy(mempcpy(to, line->bytes, line->n_bytes), endings[line->ending]) -
                          to);
 }

@@ -47,6 +47,11 @@ size_t log_format_line(char to[static LOG_FORMAT_BYTES_MAX],
                        const LogAuthor *author,
                        const LogLine *line);
 /*
+ * How many bytes from line->bytes on are in the ring just as log_format_line() would write them in
+ * raw; 0: they are not all there.
+ */
+size_t log_format_raw_in_place(const LogLine *line);
+/*
  * "[sidecard: 3 lines lost]", or {"app":...,"sidecar":...,"lost":3}. In short no line of a sidecar
  * begins so, each has its time in front; in raw it could, as in the file, but begins a line of its
  * own even where is_at_line_start is false.

@@ -132,11 +132,13 @@ static const char *file_name(const Bench *bench, unsigned number, char name[stat
         return name;
 }
 
+/* Another file each time: of one that was truncated ext4 writes all at once (auto_da_alloc). */
 static int open_bare_file(const Bench *bench, unsigned number) {
         char name[NAME_BYTES];
-        int fd = open(file_name(bench, number, name),
-                      O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+        int fd;
 
+        (void) unlink(file_name(bench, number, name));
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
         if (fd < 0)
                 fail(name);
         return fd;

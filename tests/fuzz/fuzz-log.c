@@ -92,6 +92,8 @@ static void check_raw(const LogLine *line) {
 
         assert(n <= written->n_bytes - written->n_seen);
         assert(memcmp(to, written->bytes + written->n_seen, n) == 0);
+        if (log_format_raw_in_place(line) > 0)
+                assert(log_format_raw_in_place(line) == n && memcmp(to, line->bytes, n) == 0);
         written->n_seen += n;
 }
 

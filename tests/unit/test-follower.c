@@ -334,6 +334,45 @@ START_TEST(raw_is_every_byte_of_a_stream) {
 }
 END_TEST
 
+/* What is in the ring from that number on, as log_format_line() has it; answers how long it is. */
+static size_t format_from(uint64_t number, char *to) {
+        const LogAuthor author = { "org.example.App", "api" };
+        LogLine line;
+        size_t n = 0;
+
+        for (; log_ring_get(ring, number, &line); number++)
+                n += log_format_line(to + n, LOG_FORMAT_RAW, &author, &line);
+
+        return n;
+}
+
+/* Some lines lie in the ring one behind another, some were put together elsewhere. */
+START_TEST(raw_out_of_the_ring_is_the_same_line_by_line) {
+        static char bytes[64 * 1024], wanted[4 * sizeof(bytes)];
+        Random random = seed_take();
+
+        follow(LOG_FORMAT_RAW, everything, UINT64_MAX);
+        for (int round = 0; round < 200; round++) {
+                uint64_t next = log_ring_next(ring);
+                size_t n = sizeof(bytes) / 2 + random_below(&random, sizeof(bytes) / 2);
+                size_t n_first = 1 + random_below(&random, n - 1);
+
+                for (size_t i = 0; i < n; i++)
+                        bytes[i] = random_below(&random, 200) ? 'x' : '\n';
+                for (size_t i = 1; i < n; i++)
+                        if (bytes[i] == '\n' && random_below(&random, 5) == 0)
+                                bytes[i - 1] = '\r';
+                put(LOG_STDOUT, bytes, n_first);
+                put(LOG_STDERR, "word ", 5);
+                put(LOG_STDOUT, bytes + n_first, n - n_first);
+                take_all();
+                ck_assert_uint_eq(format_from(next, wanted), n_read);
+                ck_assert_mem_eq(read_bytes, wanted, n_read);
+                n_read = 0;
+        }
+}
+END_TEST
+
 START_TEST(who_is_behind_when_the_ring_goes_is_told_the_rest) {
         follow(LOG_FORMAT_RAW, everything, UINT64_MAX);
         for (uint64_t i = 0; i < 20000; i++)
@@ -389,6 +428,7 @@ TEST_MAIN("follower",
           a_flood_does_not_pass_a_reader_that_keeps_up,
           whatever_the_pace_nothing_is_torn_doubled_or_missing,
           raw_is_every_byte_of_a_stream,
+          raw_out_of_the_ring_is_the_same_line_by_line,
           who_is_behind_when_the_ring_goes_is_told_the_rest,
           who_has_read_all_when_the_ring_goes_is_at_the_end,
           what_was_lost_before_an_after_is_told_first)
