@@ -147,6 +147,8 @@ int method_app_restart(sd_bus_message *message, void *userdata, sd_bus_error *re
                 return r;
 
         r = list_named(app, names, is_set, &list);
+        if (r >= 0 && !list && !app->manifest)
+                r = -ENOENT;
         STRV_FOREACH (name, list) {
                 Sidecar *sidecar = app_find(app, *name);
                 uint64_t generation;
@@ -203,7 +205,7 @@ int method_app_set_mode(sd_bus_message *message, void *userdata, sd_bus_error *r
                                          "Option server-url %s", wrong);
 
         r = app_plan_mode(app, mode, &plan);
-        if (r == -ENOENT)
+        if (r == -ENOENT && app->manifest)
                 return sd_bus_error_setf(ret_error, ERROR_NO_SUCH_MODE, "%s has no mode %s",
                                          app->id, mode);
         if (r >= 0 && !dry_run)

@@ -9,47 +9,20 @@
 
 #include <string.h>
 
+#include "ctl/app-problem.h"
 #include "ctl/client.h"
 #include "ctl/json-writer.h"
 #include "ctl/listing.h"
 #include "ctl/table.h"
 #include "ctl/verbs.h"
 #include "util/strv.h"
-#include "util/visible.h"
 
 #define NODE_BEGINS "<node name=\""
 
-typedef struct Problem {
-        sd_bus_message *reply; /* what pointer and message are borrowed from */
-        const char *pointer;
-        const char *message;
-} Problem;
-
-static void problem_done(Problem *problem) {
-        sd_bus_message_unref(problem->reply);
-}
-
-/* message is empty where the manifest is in force as it stands. */
-static int read_problem(Problem *ret, sd_bus *bus, const char *path) {
+static int
+print_problem(const AppProblem *problem, sd_bus *bus, const char *app, const char *path) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *pointer, *message;
-        int r;
-
-        r = client_get(bus, &reply, path, INTERFACE_APP, "LoadError");
-        if (r != 0)
-                return r;
-
-        r = sd_bus_message_read(reply, "(ss)", &pointer, &message);
-        if (r < 0)
-                return r;
-
-        *ret = (Problem){ TAKE_PTR(reply), pointer, message };
-        return 0;
-}
-
-static int print_problem(const Problem *problem, sd_bus *bus, const char *app, const char *path) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_free_ char *text = NULL, *visible = NULL;
+        _cleanup_free_ char *text = NULL;
         const char *file;
         int r;
 
@@ -60,20 +33,17 @@ static int print_problem(const Problem *problem, sd_bus *bus, const char *app, c
         if (r < 0)
                 return r;
 
-        if (asprintf(&text, "%s%s%s", problem->pointer, *problem->pointer ? ": " : "",
-                     problem->message) < 0)
-                return -ENOMEM;
-        visible = visible_make(text);
-        if (!visible)
+        text = app_problem_text(problem);
+        if (!text)
                 return -ENOMEM;
 
         (void) printf("\n%s: its manifest is broken; what was in force stays so\n  %s\n"
                       "  sidecarctl check %s\n",
-                      app, visible, file);
+                      app, text, file);
         return 0;
 }
 
-static void write_problem(JsonWriter *writer, const Problem *problem, const char *app) {
+static void write_problem(JsonWriter *writer, const AppProblem *problem, const char *app) {
         json_open(writer, '{');
         json_member(writer, "Id", app);
         json_key(writer, "LoadError");
@@ -86,7 +56,7 @@ static void write_problem(JsonWriter *writer, const Problem *problem, const char
 
 /* writer NULL: for people. */
 static int show_app(JsonWriter *writer, sd_bus *bus, const char *path) {
-        _cleanup_(problem_done) Problem problem = { 0 };
+        _cleanup_(app_problem_done) AppProblem problem = { 0 };
         _cleanup_free_ char *app = NULL;
         int r;
 
@@ -94,7 +64,7 @@ static int show_app(JsonWriter *writer, sd_bus *bus, const char *path) {
         if (r <= 0)
                 return r;
 
-        r = read_problem(&problem, bus, path);
+        r = app_problem_read(&problem, bus, path);
         if (r != 0 || !*problem.message)
                 return r;
         if (!writer)

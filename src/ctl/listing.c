@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "ctl/app-problem.h"
 #include "ctl/client.h"
 #include "ctl/listing.h"
 #include "util/strv.h"
@@ -229,11 +230,14 @@ int targets_resolve(Targets *targets, sd_bus *bus, char *const *texts) {
         return 0;
 }
 
-static int add_sidecars(Targets *targets, sd_bus *bus, const char *app) {
+/* app NULL: of all apps. */
+static int add_sidecars(Targets *targets, sd_bus *bus, const Target *app) {
         _cleanup_(listing_done) Listing listing = { 0 };
         int r;
 
-        r = listing_read(&listing, bus, app);
+        r = listing_read(&listing, bus, app ? app->app : NULL);
+        if (r == 0 && app && listing.n_items == 0)
+                r = app_problem_complain(bus, app->app, app->path);
         for (size_t i = 0; r == 0 && i < listing.n_items; i++)
                 r = targets_add(targets, listing.items[i].app, listing.items[i].name,
                                 listing.items[i].path);
@@ -253,7 +257,7 @@ int targets_resolve_sidecars(Targets *targets, sd_bus *bus, char *const *texts) 
                 const Target *target = &named.items[i];
 
                 r = target->name ? targets_add(targets, target->app, target->name, target->path)
-                                 : add_sidecars(targets, bus, target->app);
+                                 : add_sidecars(targets, bus, target);
         }
 
         return r;

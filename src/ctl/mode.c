@@ -7,6 +7,7 @@
  * for by the property ModeResult, if the switch was over before.
  */
 
+#include "ctl/app-problem.h"
 #include "ctl/client.h"
 #include "ctl/json-message.h"
 #include "ctl/listing.h"
@@ -59,17 +60,19 @@ static int write_modes(sd_bus_message *modes, const char *mode, const char *resu
         return r < 0 ? r : 0;
 }
 
-static int show_modes(const Arguments *arguments, sd_bus *bus, const char *path) {
+static int show_modes(const Arguments *arguments, sd_bus *bus, const Target *app) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_free_ char *mode = NULL, *result = NULL;
         _cleanup_(strv_freep) char **modes = NULL;
         int r;
 
-        r = get_text(&mode, bus, path, "Mode");
+        r = get_text(&mode, bus, app->path, "Mode");
+        if (r == 0 && !*mode)
+                r = app_problem_complain(bus, app->app, app->path);
         if (r == 0)
-                r = get_text(&result, bus, path, "ModeResult");
+                r = get_text(&result, bus, app->path, "ModeResult");
         if (r == 0)
-                r = client_get(bus, &reply, path, INTERFACE_APP, "Modes");
+                r = client_get(bus, &reply, app->path, INTERFACE_APP, "Modes");
         if (r != 0)
                 return r;
         if (arguments->json)
@@ -250,7 +253,7 @@ int verb_mode(const Arguments *arguments) {
         if (app.name)
                 return complain(EXIT_USAGE, "Modes are of an app: sidecarctl mode %s", app.app);
         if (arguments->n_names == 1)
-                return show_modes(arguments, bus, app.path);
+                return show_modes(arguments, bus, &app);
 
         r = set_mode(arguments, bus, app.path, &plan);
         return r != 0 ? r : show_switch(arguments, bus, app.path, plan);

@@ -38,6 +38,11 @@ class Listing(Story):
         self.assertEqual(app["Id"], "org.example.Broken")
         self.assertEqual(app["LoadError"][0], "/sidecars/x/command")
 
+    def test_an_app_that_a_broken_manifest_left_without_sidecars_is_not_passed_over(self):
+        for verb in "status", "why", "logs", "start", "restart", "mode":
+            self.expect(1, "/sidecars/x/command: ", verb, "org.example.Broken")
+        self.expect(1, "/sidecars/x/command: ", "mode", "org.example.Broken", "any")
+
     def test_list_of_one_app(self):
         listed = self.session.json("list", OTHER)
         self.assertEqual([item["Name"] for item in listed["Sidecars"]], ["lone", "web"])
