@@ -46,11 +46,6 @@ static void program_done(Program *program) {
         program->fd = safe_close(program->fd);
 }
 
-static void closedirp(DIR **dir) {
-        if (*dir)
-                (void) closedir(*dir);
-}
-
 /* Answers the error, so that a finding is one line. */
 static _printf_(3, 4) int advise(char **ret_advice, int error, const char *format, ...) {
         va_list arguments;
