@@ -300,13 +300,10 @@ int method_app_wait(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
         if (r < 0)
                 return r;
 
-        r = wait_condition_from_string(condition);
+        r = waiter_set_condition(&spec, condition, ret_error);
         if (r < 0)
-                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "Condition must be ready, stopped or settled, not %s",
-                                         condition);
+                return r;
 
-        spec.condition = (WaitCondition) r;
         r = list_waited_for(app, spec.condition, &spec.names);
         return r < 0 ? r : waiter_new(server_of(app), message, &spec, timeout_usec, ret_error);
 }

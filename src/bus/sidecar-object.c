@@ -208,13 +208,10 @@ static int method_wait(sd_bus_message *message, void *userdata, sd_bus_error *re
         if (r < 0)
                 return r;
 
-        r = wait_condition_from_string(condition);
+        r = waiter_set_condition(&spec, condition, ret_error);
         if (r < 0)
-                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "Condition must be ready, stopped or settled, not %s",
-                                         condition);
+                return r;
 
-        spec.condition = (WaitCondition) r;
         if (spec.generation == 0)
                 spec.generation = generation_wanted_now(s, spec.condition);
         return waiter_new(server_of(s), message, &spec, timeout_usec, ret_error);

@@ -75,6 +75,18 @@ static int arm(Waiter *waiter, uint64_t timeout_usec) {
                                           CLOCK_MONOTONIC, timeout_usec, 0, on_late, waiter);
 }
 
+int waiter_set_condition(Waiter *spec, const char *word, sd_bus_error *ret_error) {
+        int r = wait_condition_from_string(word);
+
+        if (r < 0)
+                return sd_bus_error_setf(ret_error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "Condition must be ready, stopped or settled, not %s",
+                                         word);
+
+        spec->condition = (WaitCondition) r;
+        return 0;
+}
+
 int waiter_new(Server *server,
                sd_bus_message *call,
                const Waiter *spec,

@@ -34,6 +34,9 @@ struct Waiter {
         Probe *probe; /* of CheckHealth */
 };
 
+/* The condition of a Wait by its word. Negative: ret_error is set. */
+int waiter_set_condition(Waiter *spec, const char *word, sd_bus_error *ret_error);
+
 /*
  * Takes the subject, answer and the fields behind it from *spec, and spec->names over, also on
  * failure. Answers at once if it can. timeout 0: WAIT_DEFAULT_USEC. For use as the last line of a

@@ -19,6 +19,7 @@
 #include "io/ledger-file.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
+#include "util/format.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -262,14 +263,11 @@ static unsigned resume_all(const Supervisor *supervisor) {
 
 /* Holders may have died meanwhile: their pidfds tell, as soon as the loop runs. */
 static void tell(Supervisor *supervisor, unsigned n) {
-        _cleanup_free_ char *text = NULL;
-        Event event = { .type = EVENT_BRAIN_RESTARTED };
+        _cleanup_free_ char *text =
+                format_text("%u adopted%s", n, supervisor->is_safe_mode ? "; in safe mode" : "");
 
-        if (asprintf(&text, "%u adopted%s", n, supervisor->is_safe_mode ? "; in safe mode" : "") <
-            0)
-                text = NULL;
-        event.text = text;
-        (void) supervisor_add_event(supervisor, &event);
+        (void) supervisor_add_event(supervisor,
+                                    &(Event){ .type = EVENT_BRAIN_RESTARTED, .text = text });
         log_about(&(LogSubject){ .message_id = MESSAGE_ADOPTED }, LOG_NOTICE, 0,
                   "Taking over from a supervisor that ended: %u sidecar%s adopted", n,
                   n == 1 ? "" : "s");

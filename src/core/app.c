@@ -7,7 +7,6 @@
  * taken off it: what a manifest no longer declares goes when it is down.
  */
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/app.h"
@@ -17,6 +16,7 @@
 #include "core/records.h"
 #include "core/supervisor.h"
 #include "util/crashpoint.h"
+#include "util/format.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -174,15 +174,12 @@ static const char *file_state(const App *app) {
 
 static char *describe(const App *app) {
         const ManifestError *error = &app->error;
-        char *text;
 
         if (!error->message)
                 return strdup(file_state(app));
 
-        return asprintf(&text, "%s: %s:%u: %s%s%s", file_state(app), error->path, error->line,
-                        error->pointer, *error->pointer ? ": " : "", error->message) < 0
-                       ? NULL
-                       : text;
+        return format_text("%s: %s:%u: %s%s%s", file_state(app), error->path, error->line,
+                           error->pointer, *error->pointer ? ": " : "", error->message);
 }
 
 /* Once, not at each look: another brain has told it, too. That the first one is good is no news. */
@@ -415,17 +412,13 @@ void app_collect(App *app) {
 
 char *app_explain_problem(const App *app) {
         const ManifestError *error = &app->error;
-        char *text = NULL;
 
         if (app->is_missing)
                 return strdup("its manifest has gone");
         if (!error->message)
                 return strdup("its manifest is masked by a link to /dev/null: remove the link");
 
-        return asprintf(&text, "%s%s%s", error->pointer, *error->pointer ? ": " : "",
-                        error->message) < 0
-                       ? NULL
-                       : text;
+        return format_text("%s%s%s", error->pointer, *error->pointer ? ": " : "", error->message);
 }
 
 const char *app_load_state(const App *app) {

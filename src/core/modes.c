@@ -7,7 +7,6 @@
  * between the wish and the word of it; the end of a switch is one with its event.
  */
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/goals.h"
@@ -18,6 +17,7 @@
 #include "io/mode-file.h"
 #include "model/mode.h"
 #include "util/crashpoint.h"
+#include "util/format.h"
 #include "util/log.h"
 #include "util/strv.h"
 
@@ -209,10 +209,8 @@ static const Sidecar *find_failed(const App *app) {
 static char *say_failure(const App *app) {
         const Sidecar *s = find_failed(app);
         _cleanup_free_ char *reason = s ? sidecar_reason(s) : NULL;
-        char *text = NULL;
 
-        return !s || asprintf(&text, "%s: %s", sidecar_name(s), reason ? reason : "") < 0 ? NULL
-                                                                                          : text;
+        return s ? format_text("%s: %s", sidecar_name(s), reason ? reason : "") : NULL;
 }
 
 static bool is_to_start_again(const Sidecar *s) {
@@ -332,25 +330,19 @@ static int roll_back(App *app) {
 static char *say_end(const App *app, ModeResult result) {
         _cleanup_free_ char *failure = result == MODE_DEGRADED ? say_failure(app) : NULL;
         const char *reason = app->mode_reason ? app->mode_reason : "";
-        char *text = NULL;
-        int r;
 
         if (result == MODE_DONE)
                 return strdup(app->mode);
         if (result == MODE_ROLLED_BACK)
-                r = asprintf(&text, "%s: rolled-back to %s (%s)", app->tried_mode, app->mode,
-                             reason);
-        else
-                r = asprintf(&text, "%s: degraded (%s), and back in %s (%s)", app->tried_mode,
-                             reason, app->mode, failure ? failure : "");
+                return format_text("%s: rolled-back to %s (%s)", app->tried_mode, app->mode,
+                                   reason);
 
-        return r < 0 ? NULL : text;
+        return format_text("%s: degraded (%s), and back in %s (%s)", app->tried_mode, reason,
+                           app->mode, failure ? failure : "");
 }
 
 static char *file_path(const App *app) {
-        char *path = NULL;
-
-        return asprintf(&path, "%s/mode/%s", app->supervisor->state_dir, app->id) < 0 ? NULL : path;
+        return format_text("%s/mode/%s", app->supervisor->state_dir, app->id);
 }
 
 static void remember(const App *app) {

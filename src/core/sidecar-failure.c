@@ -23,6 +23,7 @@
 #include "model/program.h"
 #include "model/template.h"
 #include "util/duration.h"
+#include "util/format.h"
 #include "util/strv.h"
 #include "util/utf8.h"
 
@@ -55,40 +56,31 @@ int evidence_copy(Evidence *into, const Evidence *from) {
 }
 
 char *evidence_note_holder(Evidence *evidence, uint16_t port, const PortHolder *holder) {
-        char *text = NULL;
-        int r;
-
         evidence->port = port;
         evidence->holder_pid = holder->pid;
         free(evidence->holder);
         evidence->holder = utf8_make_valid(holder->program, strlen(holder->program));
         if (holder->pid > 0 && evidence->holder)
-                r = asprintf(&text, "port %u is held by %s, pid %d", port, evidence->holder,
-                             (int) holder->pid);
-        else
-                r = asprintf(&text, "port %u is held by a program of another user", port);
+                return format_text("port %u is held by %s, pid %d", port, evidence->holder,
+                                   (int) holder->pid);
 
-        return r < 0 ? NULL : text;
+        return format_text("port %u is held by a program of another user", port);
 }
 
 char *evidence_note_sidecar(Evidence *evidence, uint16_t port, const Sidecar *holder) {
-        char *text = NULL;
-        int r;
-
         evidence->port = port;
         evidence->holder_pid = holder->main_pid;
-        evidence->holder = (free(evidence->holder), NULL);
-        if (asprintf(&evidence->holder, "%s/%s", holder->app->id, sidecar_name(holder)) < 0)
+        free(evidence->holder);
+        evidence->holder = format_text("%s/%s", holder->app->id, sidecar_name(holder));
+        if (!evidence->holder)
                 return NULL;
 
         /* The keeper may not have said yet who it is. */
         if (holder->main_pid > 0)
-                r = asprintf(&text, "port %u is held by %s, pid %d", port, evidence->holder,
-                             (int) holder->main_pid);
-        else
-                r = asprintf(&text, "port %u is held by %s", port, evidence->holder);
+                return format_text("port %u is held by %s, pid %d", port, evidence->holder,
+                                   (int) holder->main_pid);
 
-        return r < 0 ? NULL : text;
+        return format_text("port %u is held by %s", port, evidence->holder);
 }
 
 char *evidence_take_holder(Evidence *evidence, uint16_t port) {
@@ -122,25 +114,20 @@ static bool is_handed_over(const Sidecar *s, uint16_t port) {
 static char *tell_holder(Sidecar *s, uint16_t port, bool may_be_its_own) {
         PortHolder holder = { 0 };
         _cleanup_free_ char *program = NULL;
-        char *text = NULL;
 
         if (port == 0)
                 return NULL;
         if (sidecar_find_port_owner(s, port, &holder) == PORT_OWNER_STRANGER)
                 return evidence_note_holder(&s->evidence, port, &holder);
         if (may_be_its_own && is_handed_over(s, port))
-                return asprintf(&text, "port %u is handed over to it, as LISTEN_FDS", port) < 0
-                               ? NULL
-                               : text;
+                return format_text("port %u is handed over to it, as LISTEN_FDS", port);
         if (!may_be_its_own || port_find_listener(port, &holder) <= 0 || holder.pid == 0)
                 return NULL;
 
         program = utf8_make_valid(holder.program, strlen(holder.program));
-        if (!program || asprintf(&text, "port %u is held by %s, pid %d, one of its own processes",
-                                 port, program, (int) holder.pid) < 0)
-                return NULL;
-
-        return text;
+        return program ? format_text("port %u is held by %s, pid %d, one of its own processes",
+                                     port, program, (int) holder.pid)
+                       : NULL;
 }
 
 /*
@@ -252,24 +239,20 @@ static const char *find_silence(const Sidecar *s, ReasonCode code) {
 static char *explain_silence(Sidecar *s, ReasonCode code) {
         const char *words = s->evidence.last_words, *silence = find_silence(s, code);
         _cleanup_free_ char *holder = words ? find_port_holder(s, words) : NULL, *said = NULL;
-        char *text = NULL;
 
         said = tell(LAST_LINE_IS, words, holder, NULL);
         if (!silence || !said)
                 return silence ? strdup(silence) : TAKE_PTR(said);
 
-        return asprintf(&text, "%s; %s", silence, said) < 0 ? NULL : text;
+        return format_text("%s; %s", silence, said);
 }
 
 /* Somebody writes it just now; what is merely short says so in the words of strerror(3). */
 static char *explain_shortage(const Sidecar *s, int error) {
-        char *text = NULL;
-
         if (error != ETXTBSY || !s->program)
                 return NULL;
 
-        return asprintf(&text, "%s is being written by another program", s->program) < 0 ? NULL
-                                                                                         : text;
+        return format_text("%s is being written by another program", s->program);
 }
 
 static char *explain(Sidecar *s, ReasonCode code) {

@@ -15,6 +15,7 @@
 #include "core/sidecar-parts.h"
 #include "core/supervisor.h"
 #include "util/clock.h"
+#include "util/format.h"
 #include "util/log.h"
 
 static void on_lines(uint64_t first, void *userdata) {
@@ -63,11 +64,9 @@ static void on_file_state(int error, void *userdata) {
                 return;
         }
 
-        if (asprintf(&text,
-                     "its log file %s cannot be written; lines are kept in memory only "
-                     "until it can: %s",
-                     s->log_path, strerror(error)) < 0)
-                text = NULL;
+        text = format_text("its log file %s cannot be written; lines are kept in memory only until "
+                           "it can: %s",
+                           s->log_path, strerror(error));
         log_about(&subject, LOG_WARNING, 0, "[%s] %s", sidecar_name(s),
                   text ? text : strerror(error));
         tell(s, EVENT_NOTICE, text);
@@ -75,12 +74,9 @@ static void on_file_state(int error, void *userdata) {
 
 static void on_lost(uint64_t n_bytes, void *userdata) {
         const Sidecar *s = userdata;
-        char *text;
 
-        if (asprintf(&text, "%" PRIu64 " bytes of its output are missing in its log file",
-                     n_bytes) < 0)
-                text = NULL;
-        tell(s, EVENT_LOG_DROPPED, text);
+        tell(s, EVENT_LOG_DROPPED,
+             format_text("%" PRIu64 " bytes of its output are missing in its log file", n_bytes));
 }
 
 int sidecar_open_logs(Sidecar *s) {

@@ -9,7 +9,6 @@
  */
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -23,6 +22,7 @@
 #include "io/ports.h"
 #include "model/template.h"
 #include "util/crashpoint.h"
+#include "util/format.h"
 #include "util/mkdir.h"
 #include "util/strv.h"
 #include "util/xdg.h"
@@ -82,7 +82,7 @@ static int refuse_port(Launch *launch, uint16_t port, const Sidecar *user) {
 
         /* Whoever it was has just given it back. */
         if (!detail)
-                (void) asprintf(&detail, "port %u was taken", port);
+                detail = format_text("port %u was taken", port);
 
         return refuse(launch, REASON_PORT_IN_USE, 0, false, detail);
 }
@@ -234,10 +234,8 @@ static bool any_mentions(char *const *texts, const char *word) {
 
 static char *folder_of(const Sidecar *s, const char *parent, const char *kind) {
         const SidecarSpec *spec = s->running ? s->running : s->spec;
-        char *path = NULL;
 
-        return asprintf(&path, "%s/%s/%s/%s", parent, kind, spec->app_id, spec->name) < 0 ? NULL
-                                                                                          : path;
+        return format_text("%s/%s/%s/%s", parent, kind, spec->app_id, spec->name);
 }
 
 char *sidecar_runtime_dir(const Sidecar *s) {
@@ -413,7 +411,6 @@ static int find_probe_programs(Launch *launch) {
 
 static int find_working_directory(Launch *launch) {
         const char *template = launch->sidecar->running->working_directory;
-        char *detail = NULL;
         struct stat st;
         int r;
 
@@ -424,11 +421,10 @@ static int find_working_directory(Launch *launch) {
         if (stat(launch->working_directory, &st) >= 0 && S_ISDIR(st.st_mode))
                 return 0;
 
-        (void) asprintf(&detail,
-                        "its working directory %s is not a directory: make it, or name another in "
-                        "\"workingDirectory\"",
-                        launch->working_directory);
-        return refuse(launch, REASON_EXEC_FAILED, ENOTDIR, true, detail);
+        return refuse(launch, REASON_EXEC_FAILED, ENOTDIR, true,
+                      format_text("its working directory %s is not a directory: make it, or name "
+                                  "another in \"workingDirectory\"",
+                                  launch->working_directory));
 }
 
 /* Whoever comes after us must know that it is wanted, before anybody is asked for it. */

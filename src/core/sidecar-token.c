@@ -17,6 +17,7 @@
 
 #include "core/sidecar-parts.h"
 #include "model/secrets.h"
+#include "util/format.h"
 #include "util/mkdir.h"
 #include "util/strv.h"
 
@@ -47,9 +48,8 @@ static void forget_token(Sidecar *s) {
 
 char *sidecar_token_path(const Sidecar *s) {
         _cleanup_free_ char *folder = sidecar_runtime_dir(s);
-        char *path = NULL;
 
-        return !folder || asprintf(&path, "%s/token", folder) < 0 ? NULL : path;
+        return folder ? format_text("%s/token", folder) : NULL;
 }
 
 /* One that is there belongs to a generation that is over, and can be written by nobody. */

@@ -8,7 +8,6 @@
  */
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/wait.h>
@@ -25,6 +24,7 @@
 #include "model/reason.h"
 #include "util/clock.h"
 #include "util/crashpoint.h"
+#include "util/format.h"
 #include "util/log.h"
 #include "util/signal-name.h"
 #include "util/strv.h"
@@ -50,12 +50,10 @@ bool sidecar_is_gone(const Sidecar *s) {
 }
 
 char *sidecar_endpoint(const Sidecar *s) {
-        char *url = NULL;
-
         if (s->n_ports == 0)
                 return strdup("");
 
-        return asprintf(&url, "http://127.0.0.1:%u", s->ports[0]) < 0 ? NULL : url;
+        return format_text("http://127.0.0.1:%u", s->ports[0]);
 }
 
 char *sidecar_reason(const Sidecar *s) {

@@ -11,8 +11,7 @@
 #include <string.h>
 
 #include "ctl/client.h"
-#include "ctl/json-writer.h"
-#include "ctl/listing.h"
+#include "ctl/show-each.h"
 #include "ctl/verbs.h"
 #include "util/strv.h"
 #include "util/visible.h"
@@ -132,28 +131,5 @@ show_app(const Arguments *arguments, JsonWriter *writer, sd_bus *bus, const Targ
 }
 
 int verb_cat(const Arguments *arguments) {
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(targets_done) Targets apps = { 0 };
-        JsonWriter writer = { .stream = stdout };
-        int r;
-
-        r = client_connect(&bus);
-        if (r == 0)
-                r = targets_resolve(&apps, bus, arguments->names);
-        if (r != 0)
-                return r;
-
-        if (arguments->json)
-                json_open(&writer, '[');
-        for (size_t i = 0; r == 0 && i < apps.n_items; i++) {
-                if (!arguments->json && i > 0)
-                        (void) putchar('\n');
-                r = show_app(arguments, &writer, bus, &apps.items[i]);
-        }
-        if (arguments->json) {
-                json_close(&writer, ']');
-                json_end(&writer);
-        }
-
-        return r;
+        return show_each(arguments, targets_resolve, show_app);
 }

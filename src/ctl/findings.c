@@ -7,7 +7,6 @@
  */
 
 #include <limits.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "ctl/findings.h"
@@ -37,40 +36,28 @@ void findings_done(Findings *findings) {
         free(findings->items);
 }
 
-void findings_add(
-        Findings *findings, FindingLevel level, const char *subject, const char *format, ...) {
+void findings_add_text(Findings *findings, FindingLevel level, const char *subject, char *text) {
         Finding *grown = reallocarray(findings->items, findings->n_items + 1, sizeof(*grown));
-        va_list args;
-        char *text;
-        int r;
 
-        if (!grown) {
+        if (grown)
+                findings->items = grown;
+        if (!grown || !text) {
                 findings->error = -ENOMEM;
+                free(text);
                 return;
         }
-        findings->items = grown;
 
-        va_start(args, format);
-        r = vasprintf(&text, format, args);
-        va_end(args);
-        if (r < 0)
-                findings->error = -ENOMEM;
-        else
-                grown[findings->n_items++] = (Finding){ level, subject, text, NULL };
+        grown[findings->n_items++] = (Finding){ level, subject, text, NULL };
 }
 
-void findings_advise(Findings *findings, const char *format, ...) {
-        va_list args;
-        char *text;
-        int r;
-
-        va_start(args, format);
-        r = vasprintf(&text, format, args);
-        va_end(args);
-        if (r < 0 || findings->error < 0)
+void findings_advise_text(Findings *findings, char *text) {
+        if (!text || findings->error < 0) {
                 findings->error = -ENOMEM;
-        else
-                findings->items[findings->n_items - 1].remedy = text;
+                free(text);
+                return;
+        }
+
+        findings->items[findings->n_items - 1].remedy = text;
 }
 
 size_t findings_count(const Findings *findings, FindingLevel level) {

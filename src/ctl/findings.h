@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "ctl/screen.h"
+#include "util/format.h"
 #include "util/macro.h"
 
 typedef enum FindingLevel {
@@ -36,14 +37,14 @@ typedef struct Findings { /* all zero at first */
 
 void findings_done(Findings *findings);
 
-void findings_add(Findings *findings,
-                  FindingLevel level,
-                  const char *subject,
-                  const char *format,
-                  ...) _printf_(4, 5);
+/* The text is taken over; NULL: there was no memory for it. */
+void findings_add_text(Findings *findings, FindingLevel level, const char *subject, char *text);
+#define findings_add(findings, level, subject, ...) \
+        findings_add_text(findings, level, subject, format_text(__VA_ARGS__))
 
 /* What to do about the last one that was added. */
-void findings_advise(Findings *findings, const char *format, ...) _printf_(2, 3);
+void findings_advise_text(Findings *findings, char *text);
+#define findings_advise(findings, ...) findings_advise_text(findings, format_text(__VA_ARGS__))
 
 size_t findings_count(const Findings *findings, FindingLevel level);
 

@@ -11,7 +11,7 @@
 
 #include "ctl/client.h"
 #include "ctl/json-message.h"
-#include "ctl/listing.h"
+#include "ctl/show-each.h"
 #include "ctl/verbs.h"
 #include "util/visible.h"
 
@@ -89,28 +89,5 @@ static int show(const Arguments *arguments, JsonWriter *writer, sd_bus *bus, con
 }
 
 int verb_show(const Arguments *arguments) {
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(targets_done) Targets targets = { 0 };
-        JsonWriter writer = { .stream = stdout };
-        int r;
-
-        r = client_connect(&bus);
-        if (r == 0)
-                r = targets_resolve(&targets, bus, arguments->names);
-        if (r != 0)
-                return r;
-
-        if (arguments->json)
-                json_open(&writer, '[');
-        for (size_t i = 0; r == 0 && i < targets.n_items; i++) {
-                if (!arguments->json && i > 0)
-                        (void) putchar('\n');
-                r = show(arguments, &writer, bus, &targets.items[i]);
-        }
-        if (arguments->json) {
-                json_close(&writer, ']');
-                json_end(&writer);
-        }
-
-        return r;
+        return show_each(arguments, targets_resolve, show);
 }

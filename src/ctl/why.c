@@ -12,7 +12,7 @@
 
 #include "ctl/client.h"
 #include "ctl/json-message.h"
-#include "ctl/listing.h"
+#include "ctl/show-each.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 #include "util/clock.h"
@@ -260,28 +260,5 @@ static int explain(const Arguments *arguments, JsonWriter *writer, sd_bus *bus, 
 }
 
 int verb_why(const Arguments *arguments) {
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(targets_done) Targets sidecars = { 0 };
-        JsonWriter writer = { .stream = stdout };
-        int r;
-
-        r = client_connect(&bus);
-        if (r == 0)
-                r = targets_resolve_sidecars(&sidecars, bus, arguments->names);
-        if (r != 0)
-                return r;
-
-        if (arguments->json)
-                json_open(&writer, '[');
-        for (size_t i = 0; r == 0 && i < sidecars.n_items; i++) {
-                if (!arguments->json && i > 0)
-                        (void) putchar('\n');
-                r = explain(arguments, &writer, bus, &sidecars.items[i]);
-        }
-        if (arguments->json) {
-                json_close(&writer, ']');
-                json_end(&writer);
-        }
-
-        return r;
+        return show_each(arguments, targets_resolve_sidecars, explain);
 }

@@ -22,11 +22,6 @@
 #define NAME_PREFIX "sidecard."
 #define END_STALE_ROUNDS 100 /* of 100 ms */
 
-static inline void fclosep(FILE **file) {
-        if (*file)
-                (void) fclose(*file);
-}
-
 /* The n-th field, counted from 0, of a line with single spaces; answers its length. */
 static size_t field(const char *line, int n, const char **ret) {
         while (n-- > 0) {

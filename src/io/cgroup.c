@@ -107,11 +107,6 @@ static int check_mark(const Cgroup *cgroup) {
         return cgroup->mark[0] == '\0' ? 0 : cgroup_dir_check_mark(cgroup->fd, cgroup->mark);
 }
 
-static void closedirp(DIR **dir) {
-        if (*dir)
-                (void) closedir(*dir);
-}
-
 /* It has no directory yet. */
 static int name_leaf(Cgroup **ret, int trees_fd, const char *trees_path, const char *leaf) {
         _cleanup_(cgroup_freep) Cgroup *cgroup = calloc(1, sizeof(*cgroup));

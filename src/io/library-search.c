@@ -33,11 +33,6 @@ static void search_done(Search *search) {
         free(search->origin);
 }
 
-static void fclosep(FILE **file) {
-        if (*file)
-                (void) fclose(*file);
-}
-
 /* Without the last component; "/" is its own. */
 static char *folder_of(const char *path) {
         const char *slash = strrchr(path, '/');

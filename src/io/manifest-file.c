@@ -8,13 +8,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "io/manifest-file.h"
 #include "model/manifest-merge.h"
+#include "util/format.h"
 #include "util/strv.h"
 
 #define EXTENSION ".json"
@@ -22,21 +21,10 @@
 /* With its drop-ins: the ledger has it in one piece. */
 #define WHOLE_BYTES_MAX (2 * MANIFEST_BYTES_MAX)
 
-/* The file as a whole is not what it should be. */
-static _printf_(3, 4) int load_fail(ManifestError *ret_error,
-                                    const char *path,
-                                    const char *format,
-                                    ...) {
-        ManifestError error = { .path = strdup(path), .pointer = strdup("") };
-        va_list args;
-        int n;
+/* The file as a whole is not what it should be. Takes the message over. */
+static int load_fail_with(ManifestError *ret_error, const char *path, char *message) {
+        ManifestError error = { .path = strdup(path), .pointer = strdup(""), .message = message };
 
-        va_start(args, format);
-        n = vasprintf(&error.message, format, args);
-        va_end(args);
-
-        if (n < 0)
-                error.message = NULL;
         if (!error.path || !error.pointer || !error.message) {
                 manifest_error_done(&error);
                 return -ENOMEM;
@@ -45,6 +33,8 @@ static _printf_(3, 4) int load_fail(ManifestError *ret_error,
         *ret_error = error;
         return -EBADMSG;
 }
+
+#define load_fail(ret_error, path, ...) load_fail_with(ret_error, path, format_text(__VA_ARGS__))
 
 static int check_file(const struct stat *st, const char *path, ManifestError *ret_error) {
         if (!S_ISREG(st->st_mode))

@@ -40,11 +40,6 @@ int pid_list_add(pid_t pid, void *userdata) {
         return 0;
 }
 
-static void closedirp(DIR **dir) {
-        if (*dir)
-                (void) closedir(*dir);
-}
-
 /* A process that has gone meanwhile has no children. */
 static int add_children(PidList *list, pid_t parent) {
         _cleanup_(closedirp) DIR *threads = NULL;

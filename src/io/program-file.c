@@ -12,8 +12,6 @@
 #include <dirent.h>
 #include <endian.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -22,6 +20,7 @@
 #include "io/elf-file.h"
 #include "io/library-search.h"
 #include "io/program-file.h"
+#include "util/format.h"
 #include "util/strv.h"
 #include "util/utf8.h"
 
@@ -46,24 +45,13 @@ static void program_done(Program *program) {
         program->fd = safe_close(program->fd);
 }
 
-static void closedirp(DIR **dir) {
-        if (*dir)
-                (void) closedir(*dir);
-}
-
-/* Answers the error, so that a finding is one line. */
-static _printf_(3, 4) int advise(char **ret_advice, int error, const char *format, ...) {
-        va_list arguments;
-        char *text;
-        int r;
-
-        va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
-        va_end(arguments);
-
-        *ret_advice = r < 0 ? NULL : text;
+/* Answers the error, so that a finding is one line; it counts more than a sentence about it. */
+static int advise_with(char **ret_advice, int error, char *text) {
+        *ret_advice = text;
         return error;
 }
+
+#define advise(ret_advice, error, ...) advise_with(ret_advice, error, format_text(__VA_ARGS__))
 
 /* What a file says of itself may be anything. */
 static char *printable(const char *text) {
@@ -98,8 +86,10 @@ static int program_open(Program *ret, const char *path, char **ret_advice) {
         ssize_t n;
         int r;
 
-        if (stat(path, &program.st) < 0)
-                return advise(ret_advice, -errno, "%s: %s", path, strerrordesc_np(errno));
+        if (stat(path, &program.st) < 0) {
+                r = -errno;
+                return advise(ret_advice, r, "%s: %s", path, strerrordesc_np(-r));
+        }
         r = check_rights(&program, ret_advice);
         if (r < 0)
                 return r;

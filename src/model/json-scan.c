@@ -9,7 +9,6 @@
  */
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <string.h>
 
 #include "model/json-scan.h"
+#include "util/format.h"
 #include "util/strv.h"
 #include "util/utf8.h"
 
@@ -99,29 +99,24 @@ static int scanner_pointer(const Scanner *s, char **ret) {
         return 0;
 }
 
-static _printf_(2, 3) int scan_fail(Scanner *s, const char *format, ...) {
-        _cleanup_free_ char *pointer = NULL;
-        char *message;
-        va_list args;
-        int r, n;
+/* Takes the message over. */
+static int scan_fail_with(Scanner *s, char *message) {
+        _cleanup_free_ char *pointer = NULL, *owned = message;
+        int r;
 
-        r = scanner_pointer(s, &pointer);
+        r = message ? scanner_pointer(s, &pointer) : -ENOMEM;
         if (r < 0)
                 return r;
-
-        va_start(args, format);
-        n = vasprintf(&message, format, args);
-        va_end(args);
-        if (n < 0)
-                return -ENOMEM;
 
         *s->error = (JsonScanError){
                 .line = s->line,
                 .pointer = utf8_make_printable(TAKE_PTR(pointer)),
-                .message = utf8_make_printable(message),
+                .message = utf8_make_printable(TAKE_PTR(owned)),
         };
         return -EBADMSG;
 }
+
+#define scan_fail(s, ...) scan_fail_with(s, format_text(__VA_ARGS__))
 
 static void skip_space(Scanner *s) {
         for (; s->at < s->end && strchr(" \t\r\n", *s->at) && *s->at != '\0'; s->at++)

@@ -9,12 +9,12 @@
  */
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "model/last-words-rules.h"
 #include "model/last-words.h"
 #include "model/secrets.h"
+#include "util/format.h"
 #include "util/utf8.h"
 
 #define FOLLOWS_WITHIN 8u /* lines: a message of several may stand between */
@@ -284,11 +284,8 @@ static size_t find_block_end(const Page *page, size_t index) {
 /* "first: second", with the colon of the first line where it has one. */
 static char *join(const char *first, const char *second) {
         char last = first[strlen(first) - 1];
-        char *text;
 
-        return asprintf(&text, "%s%s %s", first, last == ':' || last == '.' ? "" : ":", second) < 0
-                       ? NULL
-                       : text;
+        return format_text("%s%s %s", first, last == ':' || last == '.' ? "" : ":", second);
 }
 
 /* A new string; NULL: the row says nothing of this line. */

@@ -12,12 +12,12 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <pcre2.h>
 
 #include "model/log-pattern.h"
+#include "util/format.h"
 
 #define STEPS_MAX 20000u
 #define HEAP_KIB_MAX 1024u
@@ -50,14 +50,14 @@ static int limits_new(pcre2_match_context **ret) {
 
 /* offset is in bytes, and people count characters. */
 static char *say_error(const char *text, int error, size_t offset) {
-        char reason[MESSAGE_MAX], *message;
+        char reason[MESSAGE_MAX];
         size_t n = 1;
 
         for (size_t i = 0; i < offset; i++)
                 n += (text[i] & 0xC0) != 0x80;
 
         (void) pcre2_get_error_message(error, (PCRE2_UCHAR *) reason, sizeof(reason));
-        return asprintf(&message, "%s, at character %zu", reason, n) < 0 ? NULL : message;
+        return format_text("%s, at character %zu", reason, n);
 }
 
 static int compile(pcre2_code **ret, const char *text, char **ret_message) {
@@ -84,8 +84,7 @@ static int compile(pcre2_code **ret, const char *text, char **ret_message) {
         if (error == PCRE2_ERROR_HEAP_FAILED)
                 return -ENOMEM;
 
-        *ret_message = say_error(text, error, offset);
-        return *ret_message ? -EINVAL : -ENOMEM;
+        return fail_with(ret_message, -EINVAL, say_error(text, error, offset));
 }
 
 int log_pattern_new(LogPattern **ret, const char *text, char **ret_message) {

@@ -116,18 +116,18 @@ static int depends_on_write(const Row *row _unused_, const void *field, json_obj
 const Kind kind_depends_on = { "an object of names and conditions", TYPE(object), depends_on_read,
                                NULL, depends_on_write };
 
-/* Where a sidecar says that it depends on another, both of which are known to be there. */
+/* Where a sidecar depends on another, both of which are there. Takes the message over. */
 static int fail_dependency(Reader *reader,
                            const Place *sidecars,
                            const char *name,
                            const char *target,
-                           const char *message) {
+                           char *message) {
         Place sidecar, depends_on, place;
 
         (void) place_find(sidecars, name, &sidecar);
         (void) place_find(&sidecar, "dependsOn", &depends_on);
         (void) place_find(&depends_on, target, &place);
-        return reader_fail(reader, &place, "%s", message);
+        return reader_fail_with(reader, &place, message);
 }
 
 static int fail_cycle(Reader *reader, const Place *sidecars, char *const *cycle) {
@@ -144,7 +144,7 @@ static int fail_cycle(Reader *reader, const Place *sidecars, char *const *cycle)
         if (fclose(out) < 0)
                 return -ENOMEM;
 
-        return fail_dependency(reader, sidecars, cycle[0], cycle[1], message);
+        return fail_dependency(reader, sidecars, cycle[0], cycle[1], TAKE_PTR(message));
 }
 
 /* "completed" is an end with success, after which "always" starts it again. */
@@ -153,17 +153,15 @@ static int check_completed(Reader *reader, const Place *sidecars, const SidecarS
                 const Dependency *dependency = &spec->depends_on[i];
                 const SidecarSpec *target =
                         manifest_find_sidecar(reader->manifest, dependency->name);
-                _cleanup_free_ char *message = NULL;
 
                 if (dependency->condition != DEPENDENCY_COMPLETED ||
                     target->restart.policy != RESTART_POLICY_ALWAYS)
                         continue;
-                if (asprintf(&message,
-                             "\"%s\" never completes: its restart policy is \"always\"; make that"
-                             " \"on-failure\", or wait for \"ready\"",
-                             target->name) < 0)
-                        return -ENOMEM;
-                return fail_dependency(reader, sidecars, spec->name, target->name, message);
+                return fail_dependency(
+                        reader, sidecars, spec->name, target->name,
+                        format_text("\"%s\" never completes: its restart policy is \"always\";"
+                                    " make that \"on-failure\", or wait for \"ready\"",
+                                    target->name));
         }
 
         return 0;

@@ -8,7 +8,6 @@
  * only needed for the one error that is reported, so they are counted then.
  */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -118,29 +117,21 @@ static int place_append_pointer(const Place *place, char **pointer) {
         return r < 0 ? r : place_append_step(place, pointer);
 }
 
-int reader_fail(Reader *reader, const Place *place, const char *format, ...) {
-        _cleanup_free_ char *path = strdup(reader->path), *pointer = strdup("");
-        char *message;
-        va_list args;
-        int r, n;
+int reader_fail_with(Reader *reader, const Place *place, char *message) {
+        _cleanup_free_ char *path = strdup(reader->path), *pointer = strdup(""), *owned = message;
+        int r;
 
-        if (!path || !pointer)
+        if (!path || !pointer || !message)
                 return -ENOMEM;
         r = place ? place_append_pointer(place, &pointer) : 0;
         if (r < 0)
                 return r;
 
-        va_start(args, format);
-        n = vasprintf(&message, format, args);
-        va_end(args);
-        if (n < 0)
-                return -ENOMEM;
-
         *reader->error = (ManifestError){
                 .path = TAKE_PTR(path),
                 .line = place ? reader->scan->lines[place_number(place)] : 0,
                 .pointer = utf8_make_printable(TAKE_PTR(pointer)),
-                .message = utf8_make_printable(message),
+                .message = utf8_make_printable(TAKE_PTR(owned)),
         };
         return -EBADMSG;
 }

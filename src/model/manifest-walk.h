@@ -17,6 +17,7 @@
 
 #include "model/json-scan.h"
 #include "model/manifest.h"
+#include "util/format.h"
 
 /* Where a value stands: a chain up to the document, on the stack of whoever walks. */
 typedef struct Place Place;
@@ -71,8 +72,12 @@ typedef struct Reader {
         SidecarSpec *spec; /* the sidecar that is being read */
 } Reader;
 
-/* Notes what is wrong at a place and answers -EBADMSG; place NULL: with the file as a whole. */
-int reader_fail(Reader *reader, const Place *place, const char *format, ...) _printf_(3, 4);
+/*
+ * Notes what is wrong at a place and answers -EBADMSG; place NULL: with the file as a whole. The
+ * message is taken over; -ENOMEM where it is NULL.
+ */
+int reader_fail_with(Reader *reader, const Place *place, char *message);
+#define reader_fail(reader, place, ...) reader_fail_with(reader, place, format_text(__VA_ARGS__))
 
 /* That the value at a place is of one of the types, TYPE() or TYPE() ...; expects: "must be ...".
  */

@@ -8,13 +8,13 @@
  */
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "model/next-action.h"
 #include "model/program.h"
 #include "model/reason-code.h"
 #include "util/duration.h"
+#include "util/format.h"
 
 /* What exits with success before it is ready has most likely left a daemon behind. */
 #define REMEDY_FOR_DAEMONS                                                                         \
@@ -29,25 +29,17 @@
 
 static char *backoff_text(const Lifecycle *l) {
         const RestartSpec *restart = &l->spec->restart;
-        char *text;
-        int r;
 
         if (restart->attempts == RESTART_ATTEMPTS_UNLIMITED)
-                r = asprintf(&text, "is started again (restart %u in a row)", l->n_in_a_row);
-        else
-                r = asprintf(&text, "is started again (restart %u of %u in a row)", l->n_in_a_row,
-                             restart->attempts);
+                return format_text("is started again (restart %u in a row)", l->n_in_a_row);
 
-        return r < 0 ? NULL : text;
+        return format_text("is started again (restart %u of %u in a row)", l->n_in_a_row,
+                           restart->attempts);
 }
 
 static char *waiting_text(const char *waits_for) {
-        char *text;
-
-        return asprintf(&text, "is started once %s is there",
-                        waits_for ? waits_for : "what it depends on") < 0
-                       ? NULL
-                       : text;
+        return format_text("is started once %s is there",
+                           waits_for ? waits_for : "what it depends on");
 }
 
 /* A restart, or a start that came in the midst of a stop, goes on with the next generation. */

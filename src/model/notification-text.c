@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "model/notification-text.h"
+#include "util/format.h"
 #include "util/strv.h"
 #include "util/utf8.h"
 
@@ -99,38 +100,30 @@ static char *quote(const char *text, bool has_markup) {
 
 char *notification_summary(const char *app, const char *sidecar) {
         _cleanup_free_ char *plain_app = make_plain(app), *plain = make_plain(sidecar);
-        char *text;
 
         if (!plain_app || !plain)
                 return NULL;
 
-        return asprintf(&text, "%s: %s has failed", plain_app, plain) < 0 ? NULL : text;
+        return format_text("%s: %s has failed", plain_app, plain);
 }
 
 char *notification_summary_of_more(const char *app, size_t n_sidecars) {
         _cleanup_free_ char *plain = make_plain(app);
-        char *text;
-        int r;
 
         if (!plain)
                 return NULL;
 
-        if (n_sidecars == 1)
-                r = asprintf(&text, "%s: one more has failed", plain);
-        else
-                r = asprintf(&text, "%s: %zu more have failed", plain, n_sidecars);
-        return r < 0 ? NULL : text;
+        return n_sidecars == 1 ? format_text("%s: one more has failed", plain)
+                               : format_text("%s: %zu more have failed", plain, n_sidecars);
 }
 
 char *notification_body(const char *reason, bool has_markup) {
         _cleanup_free_ char *quoted = quote(reason, has_markup);
-        char *text;
 
         if (!quoted)
                 return NULL;
 
-        return asprintf(&text, "%s%s" NOT_AGAIN, quoted, *quoted != '\0' ? "\n" : "") < 0 ? NULL
-                                                                                          : text;
+        return format_text("%s%s" NOT_AGAIN, quoted, *quoted != '\0' ? "\n" : "");
 }
 
 char *notification_body_of_more(char *const *sidecars, bool has_markup) {

@@ -7,12 +7,11 @@
  * work, but for the whole text: a value that it would take too long to judge is not allowed.
  */
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "model/log-pattern.h"
 #include "model/passed.h"
+#include "util/format.h"
 #include "util/strv.h"
 
 #define DIGITS "0123456789"
@@ -51,20 +50,7 @@ int passed_check_value(const PassedVariable *variable, const char *value) {
         return variable->pattern ? match_whole(variable->pattern, value) : 1;
 }
 
-static _printf_(2, 3) int refuse(char **ret_message, const char *format, ...) {
-        char *message;
-        va_list args;
-        int n;
-
-        va_start(args, format);
-        n = vasprintf(&message, format, args);
-        va_end(args);
-        if (n < 0)
-                return -ENOMEM;
-
-        *ret_message = message;
-        return -EACCES;
-}
+#define refuse(ret_message, ...) fail_with(ret_message, -EACCES, format_text(__VA_ARGS__))
 
 static int
 check_listed(const ArgumentRule *rule, size_t position, const char *argument, char **ret_message) {

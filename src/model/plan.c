@@ -7,12 +7,12 @@
  * that its steps need.
  */
 
-#include <stdio.h>
 #include <string.h>
 
 #include "model/dependency.h"
 #include "model/mode.h"
 #include "model/plan.h"
+#include "util/format.h"
 #include "util/strv.h"
 
 static const char *const actions[] = {
@@ -53,21 +53,18 @@ static char *wanted_reason(const Manifest *manifest,
                            char *const *wanted,
                            const char *name) {
         const char *dependent = find_dependent(manifest, wanted, name);
-        char *text = NULL;
 
         if (mode_wants(mode, name) || !dependent)
-                return asprintf(&text, "mode %s wants it", mode->name) < 0 ? NULL : text;
+                return format_text("mode %s wants it", mode->name);
 
-        return asprintf(&text, "%s depends on it", dependent) < 0 ? NULL : text;
+        return format_text("%s depends on it", dependent);
 }
 
 static char *stop_reason(const Manifest *manifest, const ModeSpec *mode, const char *name) {
-        char *text = NULL;
-
         if (!manifest_find_sidecar(manifest, name))
                 return strdup("the manifest does not have it any more");
 
-        return asprintf(&text, "mode %s does not want it", mode->name) < 0 ? NULL : text;
+        return format_text("mode %s does not want it", mode->name);
 }
 
 /* Takes the reason over; NULL: there was no memory for it. */

@@ -9,28 +9,13 @@
  */
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "model/reason.h"
 #include "util/duration.h"
+#include "util/format.h"
 #include "util/signal-name.h"
 #include "util/strv.h"
-
-static char *format_text(const char *format, ...) _printf_(1, 2);
-
-static char *format_text(const char *format, ...) {
-        va_list arguments;
-        char *text;
-        int r;
-
-        va_start(arguments, format);
-        r = vasprintf(&text, format, arguments);
-        va_end(arguments);
-
-        return r < 0 ? NULL : text;
-}
 
 static char *exit_words(const SidecarSpec *spec, const Cause *cause) {
         char uptime[DURATION_TEXT_MAX];

@@ -6,13 +6,13 @@
  * The table of names is the whole language; there are no expressions and nothing nests.
  */
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "model/dependency.h"
 #include "model/template.h"
+#include "util/format.h"
 #include "util/strv.h"
 
 /* Writes what a name stands for. argument: what follows the colon, or NULL. */
@@ -22,20 +22,7 @@ typedef int (*name_write_t)(FILE *out,
                             char **ret_message);
 
 /* -EINVAL with a message, or -ENOMEM. */
-static _printf_(2, 3) int template_fail(char **ret_message, const char *format, ...) {
-        char *message;
-        va_list args;
-        int n;
-
-        va_start(args, format);
-        n = vasprintf(&message, format, args);
-        va_end(args);
-        if (n < 0)
-                return -ENOMEM;
-
-        *ret_message = message;
-        return -EINVAL;
-}
+#define template_fail(ret_message, ...) fail_with(ret_message, -EINVAL, format_text(__VA_ARGS__))
 
 static int port_names(const SidecarSpec *spec, char **ret) {
         char *text = NULL;

@@ -8,8 +8,10 @@
  * Header only, because the keeper may include it and links nothing of ours.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -55,4 +57,14 @@ static inline int safe_close(int fd) {
 
 static inline void closep(int *fd) {
         safe_close(*fd);
+}
+
+static inline void closedirp(DIR **dir) {
+        if (*dir)
+                (void) closedir(*dir);
+}
+
+static inline void fclosep(FILE **file) {
+        if (*file)
+                (void) fclose(*file);
 }

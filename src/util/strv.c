@@ -6,7 +6,6 @@
  * Vectors here have tens of entries: each append reallocates by one, and look-ups walk.
  */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,18 +57,6 @@ int strv_consume(char ***strv, char *text) {
 
 int strv_extend(char ***strv, const char *text) {
         return strv_consume(strv, strdup(text));
-}
-
-int strv_extendf(char ***strv, const char *format, ...) {
-        char *text = NULL;
-        va_list args;
-        int n;
-
-        va_start(args, format);
-        n = vasprintf(&text, format, args);
-        va_end(args);
-
-        return n < 0 ? -ENOMEM : strv_consume(strv, text);
 }
 
 int strv_copy(char ***ret, char *const *strv) {

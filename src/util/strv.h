@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "util/format.h"
 #include "util/macro.h"
 
 #define STRV_FOREACH(s, strv) for (char *const *(s) = (char *const *) (strv); (s) && *(s); (s)++)
@@ -24,7 +25,7 @@ bool strv_contains(char *const *strv, const char *text);
 /* Appends a copy of text, or takes the string over, which it frees on -ENOMEM too. */
 int strv_extend(char ***strv, const char *text);
 int strv_consume(char ***strv, char *text);
-int strv_extendf(char ***strv, const char *format, ...) _printf_(2, 3);
+#define strv_extendf(strv, ...) strv_consume(strv, format_text(__VA_ARGS__))
 
 /* *ret is freed first; a NULL vector stays one. */
 int strv_copy(char ***ret, char *const *strv);

@@ -30,17 +30,6 @@ void world_teardown(void) {
         world = world_free(world);
 }
 
-static char *format_text(const char *format, ...) _printf_(1, 2);
-static char *format_text(const char *format, ...) {
-        va_list arguments;
-        char *text;
-
-        va_start(arguments, format);
-        ck_assert_int_ge(vasprintf(&text, format, arguments), 0);
-        va_end(arguments);
-        return text;
-}
-
 void world_write_file(const World *w, const char *name, unsigned int mode, const char *text) {
         _cleanup_free_ char *path = format_text("%s/%s", w->dir, name);
         _cleanup_close_ int fd = -1;
