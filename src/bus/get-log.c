@@ -7,13 +7,12 @@
  * reads its options again when there is something to answer.
  */
 
-#include <stdio.h>
-
 #include "bus/get-log.h"
 #include "bus/log-options.h"
 #include "bus/sidecar-object.h"
 #include "bus/waiter.h"
 #include "model/log-format.h"
+#include "util/format.h"
 #include "util/utf8.h"
 
 #define REPLY_BYTES_MAX (256u * 1024u)
@@ -61,12 +60,11 @@ static bool has_lines(const LogRing *ring, const LogQuery *query) {
 
 static char *make_text(const LogLine *line) {
         _cleanup_free_ char *text = utf8_make_valid(line->bytes, line->n_bytes);
-        char *marked;
 
         if (!text || line->ending != LOG_ENDING_SPLIT)
                 return TAKE_PTR(text);
 
-        return asprintf(&marked, "%s" LOG_SPLIT_MARK, text) < 0 ? NULL : marked;
+        return format_text("%s" LOG_SPLIT_MARK, text);
 }
 
 static int append_line(sd_bus_message *reply, const LogLine *line) {

@@ -7,11 +7,10 @@
  * given it none: so it says that instead.
  */
 
-#include <stdio.h>
-
 #include "ctl/app-problem.h"
 #include "ctl/client.h"
 #include "ctl/complain.h"
+#include "util/format.h"
 #include "util/visible.h"
 
 int app_problem_read(AppProblem *ret, sd_bus *bus, const char *path) {
@@ -36,13 +35,10 @@ void app_problem_done(AppProblem *problem) {
 }
 
 char *app_problem_text(const AppProblem *problem) {
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = format_text("%s%s%s", problem->pointer,
+                                                *problem->pointer ? ": " : "", problem->message);
 
-        if (asprintf(&text, "%s%s%s", problem->pointer, *problem->pointer ? ": " : "",
-                     problem->message) < 0)
-                return NULL;
-
-        return visible_make(text);
+        return text ? visible_make(text) : NULL;
 }
 
 int app_problem_complain(sd_bus *bus, const char *app, const char *path) {
