@@ -104,10 +104,50 @@ void process_signal(int pidfd, int signal_number) {
         ck_assert_int_eq(pidfd_send_signal(pidfd, signal_number, NULL, 0), 0);
 }
 
-bool process_is_gone(int pidfd, uint64_t timeout_usec) {
+/* pidfd_open(2) says where its pid stands; 0 or less: it has none any more. */
+static pid_t pid_of(int pidfd) {
+        char path[64], line[256];
+        pid_t pid = 0;
+        FILE *info;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+        info = fopen(path, "re");
+        ck_assert_ptr_nonnull(info);
+        while (fgets(line, sizeof(line), info))
+                (void) sscanf(line, "Pid: %d", &pid);
+        (void) fclose(info);
+        return pid;
+}
+
+/*
+ * do_exit() of the kernel leaves the cgroup before it wakes who polls the pidfd, so what a proof
+ * that nothing is left is followed by may come first. The flags are proc_pid_stat(5)'s.
+ */
+static bool is_exiting(int pidfd) {
+        const unsigned int pf_exiting = 0x4; /* PF_EXITING of linux/sched.h */
+        char path[64], text[1024] = "", *name_end;
+        unsigned int flags = 0;
+        _cleanup_close_ int fd = -1;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid_of(pidfd));
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+                return false;
+
+        name_end = strrchr(text, ')');
+        return name_end && sscanf(name_end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+               (flags & pf_exiting) != 0;
+}
+
+static bool is_dead(int pidfd, uint64_t timeout_usec) {
         struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
 
         return TEMP_FAILURE_RETRY(poll(&poll_fd, 1, (int) (timeout_usec / 1000))) > 0;
+}
+
+bool process_is_gone(int pidfd, uint64_t timeout_usec) {
+        /* Its exit may be over since it was looked for. */
+        return is_dead(pidfd, timeout_usec) || is_exiting(pidfd) || is_dead(pidfd, 0);
 }
 
 static bool has_mark(pid_t pid, const char *mark) {

@@ -5,9 +5,9 @@
  * Process
  *
  * What a test needs to know of processes: to start one that dies with the test, to hold one by
- * its pidfd, to see it gone, and to find all that belong to a world. "Gone" is always the pidfd
- * that has become readable: a zombie that PID 1 has not reaped yet is gone, and a pid alone may
- * mean somebody else by now.
+ * its pidfd, to see it gone, and to find all that belong to a world. "Gone" is the pidfd that has
+ * become readable: a zombie that PID 1 has not reaped yet is gone, and a pid alone may mean
+ * somebody else by now. What is in the midst of its exit is gone as well.
  */
 
 #include <signal.h>

@@ -129,7 +129,7 @@ static void end_daemon(void) {
         process_signal(keeper, SIGTERM);
         ck_assert(process_is_gone(keeper, WORLD_PATIENCE));
         (void) close(keeper);
-        world_assert_empty(world, USEC_PER_SEC);
+        world_assert_empty(world, WORLD_LAST_BREATH);
 }
 
 static void teardown(void) {

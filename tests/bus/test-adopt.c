@@ -114,22 +114,35 @@ START_TEST(d2_a_start_under_way_comes_to_its_end) {
 }
 END_TEST
 
+static bool is_to_come(int64_t moment) {
+        return (int64_t) clock_realtime_usec() < moment;
+}
+
+/* A brain may not be back before the moment; each comes twice as late as the one before it. */
 START_TEST(d2_a_restart_that_is_to_come_keeps_its_moment_and_its_count) {
-        int64_t moment;
+        int64_t moment, kept, n_restarts;
+        bool is_well_in_time;
 
         world_write_sidecars(world,
                              "'crasher': {'command': ['/bin/sh', '-c', 'test -e @DIR@/well && exec"
-                             " sleep 1000; exit 3'], 'restart': {'delay': '1s', 'jitter': 0}}");
+                             " sleep 1000; exit 3'], 'restart': {'delay': '1s', 'jitter': 0,"
+                             " 'maxDelay': '1m', 'attempts': 'unlimited'}}");
         world_run(world);
         (void) world_start(world, "crasher");
-        (void) world_next(world, "crasher", "Starting/backoff");
-        moment = world_get_number(world, "crasher", "NextRestartTimestamp");
-        ck_assert_int_gt(moment, 0);
-        kill_brain();
-        ck_assert_int_eq(world_get_number(world, "crasher", "NextRestartTimestamp"), moment);
+        do {
+                WORLD_AWAIT(world, streq(world_state(world, "crasher"), "Starting/backoff"));
+                moment = world_get_number(world, "crasher", "NextRestartTimestamp");
+                n_restarts = world_get_number(world, "crasher", "NRestarts");
+                kill_brain();
+                kept = world_get_number(world, "crasher", "NextRestartTimestamp");
+        } while (!is_to_come(moment));
+
+        ck_assert_int_eq(kept, moment);
         world_write_file(world, "well", 0644, "");
+        is_well_in_time = is_to_come(moment);
         world_wait_ready(world, "crasher");
-        ck_assert_int_eq(world_get_number(world, "crasher", "NRestarts"), 1);
+        if (is_well_in_time)
+                ck_assert_int_eq(world_get_number(world, "crasher", "NRestarts"), n_restarts);
         ck_assert_int_ge(world_get_number(world, "crasher", "ReadyTimestamp"), moment);
 }
 END_TEST
@@ -387,7 +400,7 @@ START_TEST(d2_after_six_faults_everything_ends) {
         status = world_await_end(world);
         ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "Status %#x", status);
         ck_assert(process_is_gone(main_pidfd, 0));
-        world_assert_empty(world, USEC_PER_SEC);
+        world_assert_empty(world, WORLD_LAST_BREATH);
 }
 END_TEST
 
@@ -414,9 +427,10 @@ START_TEST(d1_an_end_in_order_goes_on_though_the_brain_dies) {
         _cleanup_free_ char *farewell = NULL;
 
         world_write_sidecars(world,
-                             "'polite': {'command': ['/bin/sh', '-c', 'trap \\'sleep 1; echo bye >"
-                             " @DIR@/farewell; exit 0\\' TERM; echo set; while :; do sleep 0.05;"
-                             " done']}");
+                             "'polite': {'command': ['/bin/sh', '-c', 'trap \\'until [ -e @DIR@/go"
+                             " ]; do sleep 0.05; done; echo bye > @DIR@/farewell; exit 0\\' TERM;"
+                             " echo set; while :; do sleep 0.05; done'],"
+                             " 'stop': {'timeout': '60s'}}");
         world_run(world);
         (void) world_start_ready(world, "polite");
         log_await(world, "polite", "set");
@@ -424,8 +438,9 @@ START_TEST(d1_an_end_in_order_goes_on_though_the_brain_dies) {
         process_signal(world->keeper.pidfd, SIGTERM);
         (void) world_next(world, "polite", "Running/stopping");
         process_signal(brain, SIGKILL);
+        world_write_file(world, "go", 0644, "");
         ck_assert_int_eq(world_await_end(world), 0);
-        world_assert_empty(world, USEC_PER_SEC);
+        world_assert_empty(world, WORLD_LAST_BREATH);
         farewell = world_read_file(world, "farewell");
         ck_assert_str_eq(farewell, "bye\n");
 }

@@ -159,13 +159,15 @@ END_TEST
 START_TEST(getlog_counts_what_was_overwritten) {
         _cleanup_(log_page_clear) LogPage first = { 0 }, page = { 0 };
         /* 1 MiB through a ring of 256 KiB. */
-        world_write_sidecars(world, "'flood': {'command': ['/bin/sh', '-c', 'echo begin; sleep 0.2;"
-                                    " yes 0123456789abcdefghijklmnopqrst | head -n 32768;"
+        world_write_sidecars(world, "'flood': {'command': ['/bin/sh', '-c', 'echo begin; until [ -e"
+                                    " @DIR@/go ]; do sleep 0.05; done; yes"
+                                    " 0123456789abcdefghijklmnopqrst | head -n 32768;"
                                     " echo the end; exec sleep 1000']}");
         world_run(world);
         (void) world_start(world, "flood");
         log_await(world, "flood", "begin");
         first = all_lines("flood");
+        world_write_file(world, "go", 0644, "");
         log_await(world, "flood", "the end");
 
         page = log_query(world, "flood", (LogQuery){ .has_after = true, .after = first.next });
@@ -189,6 +191,7 @@ END_TEST
 
 START_TEST(getlog_waits_for_the_next_line_and_no_longer_than_asked) {
         _cleanup_(log_page_clear) LogPage begin = { 0 }, next = { 0 }, none = { 0 };
+        const LogLine *first;
         uint64_t asked_usec;
 
         world_write_sidecars(world, "'late': {'command': ['/bin/sh', '-c', 'echo begin; sleep 1;"
@@ -197,9 +200,10 @@ START_TEST(getlog_waits_for_the_next_line_and_no_longer_than_asked) {
         (void) world_start(world, "late");
         log_await(world, "late", "begin");
         begin = all_lines("late");
+        ck_assert_uint_eq(own_lines(&begin, &first, 1), 1);
         next = log_query(world, "late",
                          (LogQuery){ .has_after = true,
-                                     .after = begin.next,
+                                     .after = first->seq,
                                      .wait_usec = 20 * USEC_PER_SEC });
         ck_assert_uint_eq(next.n_lines, 1);
         ck_assert_str_eq(next.lines[0].text, "late");

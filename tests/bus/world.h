@@ -29,6 +29,10 @@
 /* So long that a machine which does something else is no reason; every wait ends by an event. */
 #define WORLD_PATIENCE (60 * USEC_PER_SEC)
 
+/* For what is dead already, and on its way through exit: a guardian, or a program that was killed.
+ */
+#define WORLD_LAST_BREATH (20 * USEC_PER_SEC)
+
 typedef struct Change Change;
 
 typedef struct World {
