@@ -4,6 +4,7 @@ sidecarctl and sidecard-init: a session for each class, and the apps in it.
 """
 
 import sys
+import time
 import unittest
 
 from session import Session
@@ -74,6 +75,12 @@ class Story(unittest.TestCase):
         self.assertEqual(done.returncode, status, f"{arguments}: {done.stdout}{done.stderr}")
         self.assertRegex(done.stderr, pattern)
         return done.stdout
+
+    def wait_for_lines(self, name, n):
+        """What runs need not have written yet."""
+        deadline = time.monotonic() + 30
+        while len(self.session.run("logs", name, "-n", "all").stdout.splitlines()) < n:
+            self.assertLess(time.monotonic(), deadline)
 
     def down(self, *names):
         for name in names:

@@ -76,12 +76,12 @@ class Fake(unittest.TestCase):
         self.assertNotIn("done", self.session.run("mode", "org.fake.App", "good", "--dry-run").stdout)
 
     def test_a_mode_that_is_rolled_back_unknown_or_slow(self):
-        for status, mode, text in (
-            (1, "bad", "rolled-back.*what was up before is up again"),
-            (4, "unknown", "sidecarctl mode APP shows its modes"),
-            (124, "endless", "still under way"),
+        for status, mode, text, timeout in (
+            (1, "bad", "rolled-back.*what was up before is up again", "60s"),
+            (4, "unknown", "sidecarctl mode APP shows its modes", "60s"),
+            (124, "endless", "still under way", "500ms"),
         ):
-            done = self.session.run("mode", "org.fake.App", mode, "--timeout=500ms")
+            done = self.session.run("mode", "org.fake.App", mode, f"--timeout={timeout}")
             self.assertEqual(done.returncode, status, done.stderr)
             self.assertRegex(done.stderr, text)
 

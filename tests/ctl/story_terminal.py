@@ -33,6 +33,7 @@ class Screen(Story):
 
     def test_a_status_fits_60_80_and_200_columns(self):
         self.run_ok("start", "evil", f"{APP}/web")
+        self.wait_for_lines("evil", 1)
         for columns in (60, 80, 200):
             lines = self.show(columns, "status", f"{APP}/web", "evil")
             for line in lines:
@@ -50,6 +51,7 @@ class Screen(Story):
 
     def test_a_terminal_gets_colours_and_no_raw_control_characters(self):
         self.run_ok("start", "evil")
+        self.wait_for_lines("evil", 1)
         lines = self.show(80, "logs", "-o", "cat", "evil")
         self.assertIn(r"a\x1b[31mred\x07 \u202ertl\u009b", lines[0])
         lines = self.show(80, "logs", "-o", "json", "evil")

@@ -68,6 +68,17 @@ static int count_low_descriptors(void) {
         return n;
 }
 
+/*
+ * Once it has told of a child's end, the keeper is beyond the start of its brain: what it had open
+ * for that is closed.
+ */
+static int start_and_count(void) {
+        raw_start();
+        raw_spawn(FROZEN, 1, "sleeper 0", (int[3]){ 0 });
+        raw_wait_for_end(FROZEN);
+        return count_low_descriptors();
+}
+
 static void expect_ends(uint32_t first, uint32_t n) {
         bool has_ended[FROZEN] = { false };
 
@@ -88,8 +99,7 @@ static void expect_ends(uint32_t first, uint32_t n) {
 START_TEST(each_of_many_at_once_has_its_own_descriptors) {
         int n_before;
 
-        raw_start();
-        n_before = count_low_descriptors();
+        n_before = start_and_count();
         raw_stop_keeper();
         for (uint32_t slot = 0; slot < OTHERS; slot++)
                 spawn_echo(slot);
@@ -106,8 +116,7 @@ START_TEST(a_frozen_child_finds_its_own_descriptors_after_fifty_others) {
 
         if (!rig_is_cgroup())
                 return;
-        raw_start();
-        n_before = count_low_descriptors();
+        n_before = start_and_count();
         raw_write_leaf(0, "cgroup.freeze", "1");
         spawn_echo(0);
         raw_expect(WIRE_FORKED, 0);
@@ -129,8 +138,7 @@ START_TEST(more_frozen_children_than_low_numbers_find_their_own) {
 
         if (!rig_is_cgroup())
                 return;
-        raw_start();
-        n_before = count_low_descriptors();
+        n_before = start_and_count();
         raw_write_trees("cgroup.freeze", "1");
         for (uint32_t slot = 0; slot < FROZEN; slot++) {
                 spawn_echo(slot);
@@ -150,8 +158,7 @@ START_TEST(a_child_that_is_killed_before_it_ran_leaves_nothing_open) {
 
         if (!rig_is_cgroup())
                 return;
-        raw_start();
-        n_before = count_low_descriptors();
+        n_before = start_and_count();
         raw_write_leaf(0, "cgroup.freeze", "1");
         spawn_echo(0);
         raw_expect(WIRE_FORKED, 0);

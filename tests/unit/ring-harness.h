@@ -78,8 +78,10 @@ static inline void wait_for_size(size_t size) {
                 turn();
 }
 
-/* The thread writes all that was published before it ends. */
+/* At its end the writer waits for the disk for a second and no longer: so all is written before. */
 static inline void finish(void) {
+        while (file && log_file_is_behind(file, log_ring_extent(ring).end))
+                turn();
         file = log_file_free(file);
         writer = log_writer_free(writer);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -20,7 +21,8 @@ typedef struct Sidecar {
         bool is_numbered; /* lines are those of numbered_fill(), from the first on in each stream */
         char last[64];
         size_t n_last;
-        int memory; /* what on_memory was told, or -1 */
+        int memory;    /* what on_memory was told, or -1 */
+        int stdout_fd; /* where the newest standard output is read */
 } Sidecar;
 
 static Sidecar one, two;
@@ -102,6 +104,7 @@ static pid_t start(Sidecar *sidecar, uint64_t generation, void (*program)(void))
         pid_t pid;
 
         ck_assert_int_eq(output_open(sidecar->output, generation, &ends), 0);
+        sidecar->stdout_fd = ends.kept_stdout_fd;
         pid = fork();
         ck_assert_int_ge(pid, 0);
         if (pid == 0) {
@@ -369,6 +372,16 @@ START_TEST(a_file_that_is_behind_slows_the_writer_and_loses_nothing) {
 }
 END_TEST
 
+/* Who writes has yet to get its turn, perhaps. */
+static void wait_for_unread(const Sidecar *sidecar, int n_bytes) {
+        int n_unread = 0;
+
+        while (n_unread < n_bytes) {
+                (void) sched_yield();
+                ck_assert_int_eq(ioctl(sidecar->stdout_fd, FIONREAD, &n_unread), 0);
+        }
+}
+
 START_TEST(last_words_fit_into_a_file_that_is_behind) {
         _cleanup_close_ int reader = -1;
         size_t n = 0, n_before;
@@ -382,6 +395,7 @@ START_TEST(last_words_fit_into_a_file_that_is_behind) {
         pid = start(&one, 1, numbers);
         while (log_file_room(file, LAST_WORDS_BYTES) > 0)
                 turn();
+        wait_for_unread(&one, 4 * NUMBERED_BYTES);
         ck_assert_int_eq(kill(pid, SIGKILL), 0);
         reap(pid);
         n_before = one.n_lines[LOG_STDOUT];

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -26,6 +27,14 @@ static const struct {
         { "/bad-length", 0, false },
 };
 
+/* With 200 ms, or as much as a machine that does something else needs for what is to come in time.
+ */
+static void ask_with_patience(ProbeTarget *target, unsigned status) {
+        target->timeout_usec = 200 * USEC_PER_MSEC;
+        while (ask(target)->status != status && target->timeout_usec < 10 * USEC_PER_SEC)
+                target->timeout_usec *= 2;
+}
+
 START_TEST(hostile_servers_get_the_verdict_that_they_earn) {
         uint16_t port = serve("127.0.0.1");
 
@@ -33,8 +42,9 @@ START_TEST(hostile_servers_get_the_verdict_that_they_earn) {
                 ProbeTarget target = http(port, TEXTS(hostile[i].path));
 
                 if (hostile[i].is_timed)
-                        target.timeout_usec = 200 * USEC_PER_MSEC;
-                (void) ask(&target);
+                        ask_with_patience(&target, hostile[i].status);
+                else
+                        (void) ask(&target);
 
                 ck_assert_msg(said.status == hostile[i].status, "%s: status %u, %s",
                               hostile[i].path, said.status, said_error);
@@ -66,8 +76,8 @@ END_TEST
 START_TEST(a_path_that_hangs_does_not_keep_the_next_from_being_asked) {
         ProbeTarget target = http(serve("127.0.0.1"), TEXTS("/silent", "/reset", "/status/200"));
 
-        target.timeout_usec = 200 * USEC_PER_MSEC;
-        ck_assert(ask(&target)->alive);
+        ask_with_patience(&target, 200);
+        ck_assert(said.alive);
         ck_assert_int_eq(said.path_index, 2);
 }
 END_TEST
@@ -88,12 +98,12 @@ START_TEST(the_deadline_holds_within_a_path_and_over_all) {
         for (size_t i = 0; i + 1 < ELEMENTSOF(paths); i++)
                 paths[i] = i < 50 ? "/silent" : "/beyond";
         target.paths = (char **) (uintptr_t) paths;
-        target.timeout_usec = 200 * USEC_PER_MSEC;
+        target.timeout_usec = 400 * USEC_PER_MSEC;
         start = now_usec();
-        target.deadline_usec = start + 500 * USEC_PER_MSEC;
+        target.deadline_usec = start + USEC_PER_SEC;
         ck_assert(!ask(&target)->alive);
         ck_assert_uint_ge(now_usec(), target.deadline_usec);
-        ck_assert_uint_lt(now_usec() - start, 10 * USEC_PER_SEC);
+        ck_assert_uint_lt(now_usec() - start, 20 * USEC_PER_SEC);
         ck_assert_ptr_nonnull(strstr(said_error, "GET /silent: no answer within"));
 }
 END_TEST
@@ -116,6 +126,7 @@ START_TEST(a_tcp_probe_gives_up_in_time) {
                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         socklen_t n = sizeof(address);
         int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fillers[4];
+        struct pollfd queue = { .fd = listener, .events = POLLIN };
         ProbeTarget target;
 
         ck_assert_int_eq(bind(listener, (struct sockaddr *) &address, n), 0);
@@ -125,6 +136,8 @@ START_TEST(a_tcp_probe_gives_up_in_time) {
                 fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
                 (void) connect(fillers[i], (struct sockaddr *) &address, sizeof(address));
         }
+        /* One is in the queue, which is full of it. */
+        ck_assert_int_eq(poll(&queue, 1, -1), 1);
 
         target = tcp(ntohs(address.sin_port));
         target.timeout_usec = 100 * USEC_PER_MSEC;

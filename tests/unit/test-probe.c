@@ -334,13 +334,20 @@ END_TEST
 START_TEST(an_answer_that_came_in_time_counts_however_late_we_look) {
         ProbeTarget target = http(serve("127.0.0.1"), TEXTS("/later"));
         struct timespec over;
+        uint64_t answered;
         char line[64];
 
         target.timeout_usec = 3 * USEC_PER_SEC;
-        ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &over), 0);
-        ck_assert_int_eq(probe_start(&probe, prober, &target, note, NULL), 0);
-        wait_for_line("asked");
-        ck_assert_str_eq(child_read_line(&server, line, sizeof(line)), "answered");
+        /* On a machine that stood still meanwhile it may be late after all: then once more. */
+        do {
+                probe = probe_free(probe);
+                n_said = 0;
+                ck_assert_int_eq(clock_gettime(CLOCK_MONOTONIC, &over), 0);
+                ck_assert_int_eq(probe_start(&probe, prober, &target, note, NULL), 0);
+                wait_for_line("asked");
+                ck_assert_str_eq(child_read_line(&server, line, sizeof(line)), "answered");
+                answered = now_usec();
+        } while (answered >= (uint64_t) (over.tv_sec + 3) * USEC_PER_SEC);
 
         over.tv_sec += 4;
         while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &over, NULL) != 0)
