@@ -22,7 +22,7 @@
 #include "util/strv.h"
 
 /* So long is the next daemon waited for. */
-#define PATIENCE_USEC (5 * USEC_PER_SEC)
+#define PATIENCE_USEC (10 * USEC_PER_SEC)
 
 typedef struct Logs {
         const Arguments *arguments;
