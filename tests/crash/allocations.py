@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "clients"))
 from session import Session
 
 APP = "org.example.App"
-REQUEST_TIMEOUT = 60
+REQUEST_TIMEOUT = 120
 
 
 class Failure(Exception):

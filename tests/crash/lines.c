@@ -123,9 +123,8 @@ static void check_lost(const Lives *lives, uint64_t n_lost) {
 }
 
 void lines_check_rings(World *w) {
-        uint64_t deadline = clock_monotonic_usec() + WORLD_PATIENCE / 4;
-
         for (size_t i = 0; i < N_SIDECARS; i++) {
+                uint64_t deadline = clock_monotonic_usec() + WORLD_PATIENCE;
                 /* What an earlier call may have missed must be there in one piece, too. */
                 Follower whole = { .streams = { { .is_behind_gap = true },
                                                 { .is_behind_gap = true } } };

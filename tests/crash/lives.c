@@ -222,7 +222,7 @@ void lives_check(Lives *lives) {
 }
 
 bool lives_command(Lives *lives, int command, int value) {
-        const Life *life = lives_current(lives);
+        Life *life = lives_current(lives);
         uint64_t generation = life ? life->generation : 0;
         siginfo_t info = {
                 .si_signo = command,
@@ -242,7 +242,11 @@ bool lives_command(Lives *lives, int command, int value) {
 
         info.si_pid = getpid();
         info.si_uid = getuid();
-        return pidfd_send_signal(pidfd, command, &info, 0) == 0;
+        if (pidfd_send_signal(pidfd, command, &info, 0) < 0)
+                return false;
+
+        life->is_to_exit = life->is_to_exit || command == NUMBERER_EXIT;
+        return true;
 }
 
 void lives_make_quiet(void) {

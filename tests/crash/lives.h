@@ -28,6 +28,7 @@ typedef struct Life {
         pid_t pid;
         uint64_t began_usec; /* monotonic */
         uint64_t ended_usec; /* 0: it lives */
+        bool is_to_exit;     /* by a command that is under way until it has ended */
         bool was_told;       /* its end: by an exit code, not by SIGTERM */
         int code;
         bool is_counted;     /* the next two are in force: it has ended, or is quiet */

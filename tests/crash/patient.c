@@ -198,7 +198,7 @@ static void take_event(sd_bus_message *reply) {
                 take_status(&event);
 }
 
-/* Waits for one if there is none yet, but not for ever. False: the daemon died before it answered. */
+/* Waits for one if there is none yet, but not for ever. False: the daemon died meanwhile. */
 static bool read_events(uint64_t wait_usec) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         uint64_t last;

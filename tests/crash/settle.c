@@ -59,6 +59,9 @@ static bool compare_sidecar(size_t i, const char *state, pid_t pid, Difference *
         if ((life ? life->pid : 0) != pid)
                 return differ(ret, FLAW_DOUBLED, "%s is pid %d to the daemon, and %d by its stamps",
                               sidecars[i].name, (int) pid, life ? (int) life->pid : 0);
+        if (life && life->is_to_exit)
+                return differ(ret, FLAW_EXIT_CODE, "%s, pid %d, was told to exit, and lives on",
+                              sidecars[i].name, (int) pid);
         if (life && !is_running(pid))
                 return differ(ret, FLAW_LOST, "%s, pid %d, was killed", sidecars[i].name,
                               (int) pid);
