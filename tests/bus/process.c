@@ -110,6 +110,32 @@ bool process_is_gone(int pidfd, uint64_t timeout_usec) {
         return TEMP_FAILURE_RETRY(poll(&poll_fd, 1, (int) (timeout_usec / 1000))) > 0;
 }
 
+/* Of the kernel's include/linux/sched.h; proc(5) has it in field 9 of stat. */
+#define PF_EXITING 0x4u
+
+bool process_has_ended(int pidfd) {
+        char path[64], line[256];
+        unsigned flags = PF_EXITING;
+        int pid = -1;
+        FILE *file;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+        file = fopen(path, "re");
+        ck_assert_ptr_nonnull(file);
+        while (fgets(line, sizeof(line), file))
+                (void) sscanf(line, "Pid: %d", &pid);
+        (void) fclose(file);
+
+        /* -1: it has been reaped, as it may be from here on too. */
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+        file = pid > 0 ? fopen(path, "re") : NULL;
+        if (file) {
+                (void) fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %u", &flags);
+                (void) fclose(file);
+        }
+        return flags & PF_EXITING || process_is_gone(pidfd, 0);
+}
+
 static bool has_mark(pid_t pid, const char *mark) {
         char path[64], text[65536];
         _cleanup_close_ int fd = -1;

@@ -44,6 +44,9 @@ int process_open(pid_t pid);
 void process_signal(int pidfd, int signal_number);
 bool process_is_gone(int pidfd, uint64_t timeout_usec);
 
+/* Gone, or so far on its way through exit that it runs no more, whoever is to reap it. */
+bool process_has_ended(int pidfd);
+
 /*
  * Those that carry NAME=VALUE in their first environment, or whose directory is folder or below:
  * the second for programs that write their title over the first. Answers their number.
