@@ -63,7 +63,7 @@ inside() {
     expect "http://127.0.0.1:" busctl --user get-property "$name" "$web" "$name.Sidecar" Endpoint
     expect "Running" busctl --user call "$name" "$root" "$name.Manager" ListSidecars 'a{sv}' 0
     expect "listening" gdbus call --session --dest "$name" --object-path "$web" \
-        --method "$name.Sidecar.GetLog" '{"lines": <uint32 5>}'
+        --method "$name.Sidecar.GetLog" '{"after": <uint64 0>, "wait-usec": <uint64 20000000>}'
     expect "()" gdbus call --session --dest "$name" --object-path "$web" \
         --method "$name.Sidecar.Stop" '{}'
     expect 's' busctl --user call "$name" "$web" "$name.Sidecar" Wait stt stopped 0 0

@@ -42,6 +42,7 @@ int process_run(const char *const argv[], char *const envp[], char **ret_output)
 
 int process_open(pid_t pid);
 void process_signal(int pidfd, int signal_number);
+/* Or so far on its way through exit that it runs no more, whoever is to reap it. */
 bool process_is_gone(int pidfd, uint64_t timeout_usec);
 
 /*

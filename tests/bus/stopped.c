@@ -18,7 +18,7 @@
 #define SIDECARS_MAX 48
 #define ASKED_AGAIN 3
 
-static unsigned int seconds = 3, n_sidecars = 24;
+static unsigned int seconds = 5, n_sidecars = 24;
 
 typedef struct Server {
         char name[16];
@@ -39,7 +39,7 @@ static void write_servers(void) {
                         "%s'web-%u': {'command': ['@CHILDREN@/http-server', '{port}', '/=200'],"
                         " 'port': 'auto', 'readiness': {'http': {'path': '/'}, 'interval':"
                         " '100ms'}, 'liveness': {'http': {'path': '/'}, 'interval': '%s',"
-                        " 'timeout': '1s', 'failures': 1, 'onFailure': 'restart'}}",
+                        " 'timeout': '4s', 'failures': 1, 'onFailure': 'restart'}}",
                         i > 0 ? ", " : "", i, intervals[i % ELEMENTSOF(intervals)]);
         ck_assert_int_eq(fclose(out), 0);
         world_write_sidecars(world, "%s", text);

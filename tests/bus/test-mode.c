@@ -292,9 +292,9 @@ START_TEST(a_switch_back_waits_for_the_next_life_of_what_is_still_stopping) {
         uint64_t first;
 
         run_app("'modes': {'none': {'sidecars': []}, 'all': {}}, 'defaultMode': 'all',",
-                "'slow': {'command': ['/bin/sh', '-c', 'trap \\'\\' TERM; echo set; while :; do "
-                "sleep 0.05;"
-                " done'], 'stop': {'timeout': '300ms'}}");
+                "'slow': {'command': ['/bin/sh', '-c', '[ -e @DIR@/go ] && exec sleep 1000;"
+                " trap \\'\\' TERM; echo set; until [ -e @DIR@/go ]; do sleep 0.05; done'],"
+                " 'stop': {'timeout': '1m'}}");
         client_hold(world->bus, NULL);
         app_wait_ready(world);
         log_await(world, "slow", "set");
@@ -302,6 +302,7 @@ START_TEST(a_switch_back_waits_for_the_next_life_of_what_is_still_stopping) {
         app_set_mode(world, "none");
         (void) world_next(world, "slow", "Running/stopping");
         app_set_mode(world, "all");
+        world_write_file(world, "go", 0600, "");
         assert_mode_change("all all done");
         ck_assert_str_eq(world_state(world, "slow"), "Running/ready");
         ck_assert_int_gt(world_get_number(world, "slow", "Generation"), (int64_t) first);

@@ -17,8 +17,10 @@ START_TEST(a_killed_one_says_why_and_comes_back_by_itself) {
         const Change *change;
         int pidfd;
 
+        /* What is told of the death is told for as long as the restart is to come. */
         world_write_sidecars(world, "'web': {'command': ['@CHILDREN@/http-server', '{port}',"
-                                    " '/health=200'], 'port': 'auto', 'readiness': {'http': {}}}");
+                                    " '/health=200'], 'port': 'auto', 'readiness': {'http': {}},"
+                                    " 'restart': {'delay': '6s'}}");
         world_run(world);
         first = world_start_ready(world, "web");
         (void) world_next(world, "web", "Running/ready");
@@ -46,6 +48,50 @@ START_TEST(a_killed_one_says_why_and_comes_back_by_itself) {
 }
 END_TEST
 
+/* A change of status as GetEvents tells it, by the daemon's clock. */
+typedef struct Told {
+        char sub_state[16];
+        uint64_t realtime_usec;
+        uint64_t retry_at; /* 0: it is none that is followed by a restart */
+} Told;
+
+static void read_told(sd_bus_message *reply, Told *told) {
+        const char *key, *text;
+
+        *told = (Told){ 0 };
+        while (sd_bus_message_enter_container(reply, 'e', "sv") > 0) {
+                ck_assert_int_gt(sd_bus_message_read(reply, "s", &key), 0);
+                if (streq(key, "sub-state")) {
+                        ck_assert_int_gt(sd_bus_message_read(reply, "v", "s", &text), 0);
+                        (void) snprintf(told->sub_state, sizeof(told->sub_state), "%s", text);
+                } else if (streq(key, "realtime-usec"))
+                        ck_assert_int_gt(sd_bus_message_read(reply, "v", "t", &told->realtime_usec),
+                                         0);
+                else if (streq(key, "retry-at"))
+                        ck_assert_int_gt(sd_bus_message_read(reply, "v", "t", &told->retry_at), 0);
+                else
+                        ck_assert_int_gt(sd_bus_message_skip(reply, "v"), 0);
+                ck_assert_int_ge(sd_bus_message_exit_container(reply), 0);
+        }
+}
+
+/* All of the only sidecar's, oldest first; answers their number. */
+static size_t list_told(Told *told, size_t max) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        size_t n = 0;
+
+        ck_assert_int_ge(world_call(world, WORLD_PATH, "Manager", "GetEvents", NULL, &reply,
+                                    "ta{sv}", UINT64_C(0), 1, "types", "as", 1, "status"),
+                         0);
+        ck_assert_int_gt(sd_bus_message_enter_container(reply, 'a', "a{sv}"), 0);
+        while (sd_bus_message_enter_container(reply, 'a', "{sv}") > 0) {
+                ck_assert_uint_lt(n, max);
+                read_told(reply, &told[n++]);
+                ck_assert_int_ge(sd_bus_message_exit_container(reply), 0);
+        }
+        return n;
+}
+
 /* Failed for good after so many restarts in a row. */
 static void assert_crash_loop(const char *name, const char *attempts) {
         _cleanup_free_ char *fact = NULL, *reason = NULL, *code = NULL;
@@ -65,6 +111,10 @@ static void assert_crash_loop(const char *name, const char *attempts) {
 
 START_TEST(x4_six_failures_in_a_row_wait_longer_each_time_and_then_give_up) {
         static const double seconds[] = { 0.5, 1, 2, 4, 8 };
+        Told told[32];
+        size_t n_told, n_backoffs = 0;
+        uint64_t retry_at = 0;
+        int64_t shown;
 
         world_write_sidecars(world, "'crasher': {'command': ['/bin/sh', '-c', 'exit 3']}");
         world_run(world);
@@ -72,25 +122,41 @@ START_TEST(x4_six_failures_in_a_row_wait_longer_each_time_and_then_give_up) {
 
         for (size_t i = 0; i < ELEMENTSOF(seconds); i++) {
                 const Change *change = world_next(world, "crasher", "Starting/backoff");
-                int64_t since = world_get_number(world, "crasher", "StateChangeTimestamp");
-                int64_t next = world_get_number(world, "crasher", "NextRestartTimestamp");
-                double delay = (double) (next - since) / USEC_PER_SEC;
 
                 ck_assert_str_eq(change->reason_code, "exit-code");
-                ck_assert_int_gt(next, 0);
-                /* 10 % of jitter, and 20 ms between two looks at the clock. */
-                ck_assert_msg(delay > seconds[i] * 0.9 - 0.02 && delay < seconds[i] * 1.1 + 0.02,
-                              "Delay %zu is %.3f s, not %.1f", i + 1, delay, seconds[i]);
         }
+        /* In the eight seconds of the last one. */
+        shown = world_get_number(world, "crasher", "NextRestartTimestamp");
 
         assert_crash_loop("crasher", "5");
+        n_told = list_told(told, ELEMENTSOF(told));
+        for (size_t i = 1; i < n_told; i++) {
+                double wanted, after_news, after_life;
+
+                if (!streq(told[i].sub_state, "backoff"))
+                        continue;
+                ck_assert_uint_lt(n_backoffs, ELEMENTSOF(seconds));
+                wanted = seconds[n_backoffs++];
+                retry_at = told[i].retry_at;
+                after_news = (double) retry_at - (double) told[i].realtime_usec;
+                after_life = (double) retry_at - (double) told[i - 1].realtime_usec;
+                /* From the exit on, which is between these two: 10 % of jitter, and the clocks. */
+                ck_assert_msg(after_news < (wanted * 1.1 + 0.02) * USEC_PER_SEC &&
+                                      after_life > (wanted * 0.9 - 0.02) * USEC_PER_SEC,
+                              "Delay %zu is %.0f to %.0f us, not %.1f s", n_backoffs, after_news,
+                              after_life, wanted);
+        }
+        ck_assert_uint_eq(n_backoffs, ELEMENTSOF(seconds));
+        ck_assert_int_eq(shown, (int64_t) retry_at);
         ck_assert_uint_eq(world_count(world, "crasher", "Starting/backoff"), 5);
         ck_assert_int_eq(world_get_number(world, "crasher", "NRestarts"), 5);
 }
 END_TEST
 
 START_TEST(x3_delays_grow_as_the_manifest_says_up_to_the_greatest) {
-        static const int milliseconds[] = { 100, 300, 400, 400 };
+        static const uint64_t milliseconds[] = { 100, 300, 400, 400 };
+        Told told[32];
+        size_t n_told, n_backoffs = 0;
 
         world_write_sidecars(world,
                              "'crasher': {'command': ['/bin/sh', '-c', 'exit 3'], 'restart':"
@@ -99,17 +165,19 @@ START_TEST(x3_delays_grow_as_the_manifest_says_up_to_the_greatest) {
         world_run(world);
         (void) world_start(world, "crasher");
 
-        for (size_t i = 0; i < ELEMENTSOF(milliseconds); i++) {
-                const Change *change = world_next(world, "crasher", "Starting/backoff");
-                uint64_t failed_usec = change->received_usec;
-                uint64_t again_usec =
-                        world_next(world, "crasher", "Starting/spawning")->received_usec;
-
-                /* Never earlier; how much later is the machine's affair. */
-                ck_assert_uint_ge(again_usec + 50 * USEC_PER_MSEC,
-                                  failed_usec + (uint64_t) milliseconds[i] * USEC_PER_MSEC);
-        }
         assert_crash_loop("crasher", "4");
+        n_told = list_told(told, ELEMENTSOF(told));
+        for (size_t i = 1; i + 1 < n_told; i++) {
+                if (!streq(told[i].sub_state, "backoff"))
+                        continue;
+                ck_assert_uint_lt(n_backoffs, ELEMENTSOF(milliseconds));
+                ck_assert_str_eq(told[i + 1].sub_state, "spawning");
+                /* Never earlier; how much later is the machine's affair, as is the exit's age. */
+                ck_assert_uint_ge(told[i + 1].realtime_usec + 20 * USEC_PER_MSEC,
+                                  told[i - 1].realtime_usec +
+                                          milliseconds[n_backoffs++] * USEC_PER_MSEC);
+        }
+        ck_assert_uint_eq(n_backoffs, ELEMENTSOF(milliseconds));
 }
 END_TEST
 
@@ -128,14 +196,22 @@ START_TEST(x3_the_count_starts_over_with_a_start) {
 END_TEST
 
 START_TEST(x3_the_count_starts_over_after_a_while_of_running) {
-        world_write_sidecars(world, "'faller': {'command': ['/bin/sh', '-c', 'sleep 0.6; exit 3'],"
+        world_write_sidecars(world, "'faller': {'command': ['/bin/sh', '-c', 'until [ -e"
+                                    " @DIR@/fall ]; do sleep 0.02; done; rm @DIR@/fall; exit 3'],"
                                     " 'restart': {'delay': '50ms', 'factor': 1, 'attempts': 1,"
                                     " 'resetAfter': '200ms'}}");
         world_run(world);
         (void) world_start(world, "faller");
 
-        for (int round = 0; round < 3; round++)
+        for (int round = 0; round < 3; round++) {
+                _cleanup_close_ int main_fd = -1;
+
+                (void) world_next(world, "faller", "Running/ready");
+                main_fd = world_open_main(world, "faller");
+                ck_assert(!process_is_gone(main_fd, 250 * USEC_PER_MSEC));
+                world_write_file(world, "fall", 0600, "");
                 (void) world_next(world, "faller", "Starting/backoff");
+        }
         ck_assert_uint_eq(world_count(world, "faller", "Failed/failed"), 0);
         world_stop(world, "faller");
 }

@@ -196,6 +196,36 @@ START_TEST(a_full_pipe_holds_up_its_writer_alone) {
 }
 END_TEST
 
+static int ignore(sd_bus_message *m _unused_, void *userdata _unused_, sd_bus_error *e _unused_) {
+        return 0;
+}
+
+static bool is_on_the_bus(const char *name) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int is_there;
+
+        ck_assert_int_ge(sd_bus_call_method(world->bus, "org.freedesktop.DBus",
+                                            "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                            "NameHasOwner", NULL, &reply, "s", name),
+                         0);
+        ck_assert_int_gt(sd_bus_message_read(reply, "b", &is_there), 0);
+        return is_there;
+}
+
+/* Until the bus has noticed: what is sent from now on comes after the news of it. */
+static void leave(sd_bus *bus) {
+        _cleanup_free_ char *name = NULL, *rule = NULL;
+        const char *unique;
+
+        ck_assert_int_ge(sd_bus_get_unique_name(bus, &unique), 0);
+        name = strdup(unique);
+        ck_assert_int_gt(asprintf(&rule, "type='signal',member='NameOwnerChanged',arg0='%s'", name),
+                         0);
+        ck_assert_int_ge(sd_bus_add_match(world->bus, NULL, rule, ignore, NULL), 0);
+        sd_bus_close_unref(bus);
+        WORLD_AWAIT(world, !is_on_the_bus(name));
+}
+
 START_TEST(a_caller_that_leaves_writes_no_more) {
         _cleanup_free_ char *bytes = make_bytes('a', LIMIT), *others = make_bytes('b', LIMIT);
         sd_bus *leaver = client_open(world);
@@ -207,7 +237,7 @@ START_TEST(a_caller_that_leaves_writes_no_more) {
         feed_later(leaver, "late", bytes, LIMIT, false, &first);
         feed_later(leaver, "late", others, LIMIT, false, &second);
         ping(leaver);
-        sd_bus_close_unref(leaver);
+        leave(leaver);
 
         feed_later(world->bus, "late", "c\n", 2, true, &third);
         ping(world->bus);

@@ -242,20 +242,20 @@ START_TEST(f3_a_file_under_the_manifest_of_a_hold_is_told_and_touches_nothing) {
         /* That there is none, or a first one, is no news, be it of this brain or the next. */
         kill_the_brain(world);
         call_reload(world);
-        file_write_json(world, FILE_OF_APP, MANIFEST(SLEEPER("file")));
+        file_replace_json(world, FILE_OF_APP, MANIFEST(SLEEPER("file")));
         call_reload(world);
         kill_the_brain(world);
         call_reload(world);
         ck_assert_uint_eq(count_events(world, "manifest"), 0);
 
-        file_write_json(world, FILE_OF_APP, "{");
+        file_replace_json(world, FILE_OF_APP, "{");
         call_reload(world);
         assert_text("LoadState", "loaded");
         ck_assert_uint_eq(count_events(world, "manifest"), 1);
         kill_the_brain(world);
         call_reload(world);
         ck_assert_uint_eq(count_events(world, "manifest"), 1);
-        file_write_json(world, FILE_OF_APP, MANIFEST(SLEEPER("file")));
+        file_replace_json(world, FILE_OF_APP, MANIFEST(SLEEPER("file")));
         call_reload(world);
         ck_assert_uint_eq(count_events(world, "manifest"), 2);
         file_remove(world, FILE_OF_APP);

@@ -381,7 +381,7 @@ START_TEST(health_is_asked_of_the_server_now) {
 
         world_write_sidecars(world, "'web': {'command': ['@CHILDREN@/http-server', '{port}',"
                                     " '/health=204'], 'port': 'auto', 'readiness': {'http':"
-                                    " {'path': '/health'}, 'timeout': '300ms'}}");
+                                    " {'path': '/health'}, 'timeout': '3s'}}");
         world_run(world);
         before = check_health("web");
         ck_assert(!before.healthy);
@@ -400,7 +400,7 @@ START_TEST(health_is_asked_of_the_server_now) {
         hung = check_health("web");
         process_signal(pidfd, SIGCONT);
         ck_assert(!hung.healthy);
-        assert_has(hung.error, "no answer within 300 ms");
+        assert_has(hung.error, "no answer within 3.0 s");
         ck_assert_str_eq(world_state(world, "web"), "Running/ready");
 }
 END_TEST

@@ -53,6 +53,9 @@ signal.signal(signal.SIGUSR1, lambda *_: os._exit(1))
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
 """
 
+# For its reason to be there for as long as it takes to read it.
+PATIENT = {"sidecars": {"api": {"restart": {"delay": "1m"}}}}
+
 # Without X-systemd-skip, so that the generator has something to make a unit of.
 OTHER_ENTRY = """[Desktop Entry]
 Type=Application
@@ -115,6 +118,8 @@ class Logins(Story):
         path, manifest = re.match(r"cat ~/(\S+)\n(.*)", shown, re.S).groups()
         program = f"{pathlib.Path(path).parent}/binaries/api"
         desktop.systemctl("stop", UNIT)  # the first call is to start it
+        desktop.write(f".config/sidecard/apps/{pathlib.Path(path).name}.d/patience.json",
+                      json.dumps(PATIENT))
         desktop.write(path, manifest)
         desktop.write(program, README_API)
         (pathlib.Path(desktop.user.pw_dir) / program).chmod(0o755)
