@@ -251,9 +251,15 @@ int targets_resolve_sidecars(Targets *targets, sd_bus *bus, char *const *texts) 
         r = targets_resolve(&named, bus, texts);
         for (size_t i = 0; r == 0 && i < named.n_items; i++) {
                 const Target *target = &named.items[i];
+                size_t n_before = targets->n_items;
 
                 r = target->name ? targets_add(targets, target->app, target->name, target->path)
                                  : add_sidecars(targets, bus, target->app);
+                if (r == 0 && targets->n_items == n_before)
+                        r = complain(EXIT_FAILED,
+                                     "%s has no sidecar: its manifest is broken or masked "
+                                     "(sidecarctl list %s, sidecarctl cat %s)",
+                                     target->app, target->app, target->app);
         }
 
         return r;
