@@ -45,6 +45,21 @@ int app_explain(int error, const App *app, sd_bus_error *ret_error) {
         return problem ? sd_bus_error_set(ret_error, ERROR_INVALID_MANIFEST, problem) : -ENOMEM;
 }
 
+int app_explain_set(int error,
+                    const App *app,
+                    const Manifest *manifest,
+                    char *const *names,
+                    sd_bus_error *ret_error) {
+        if (error == -ENOENT && manifest)
+                STRV_FOREACH (name, names)
+                        if (!manifest_find_sidecar(manifest, *name) &&
+                            (!app || !app_find(app, *name)))
+                                return sd_bus_error_setf(ret_error, ERROR_NO_SUCH_SIDECAR,
+                                                         "Unknown sidecar: %s", *name);
+
+        return app_explain(error, app, ret_error);
+}
+
 static int reply_generations(sd_bus_message *message, const App *app, char *const *names) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
@@ -81,7 +96,8 @@ int method_app_start(sd_bus_message *message, void *userdata, sd_bus_error *ret_
         if (r >= 0)
                 r = app_start(app, selected);
 
-        return r < 0 ? app_explain(r, app, ret_error) : reply_generations(message, app, selected);
+        return r < 0 ? app_explain_set(r, app, app->manifest, names, ret_error)
+                     : reply_generations(message, app, selected);
 }
 
 /* Those that are named, all of which must exist; or all. */
@@ -120,7 +136,7 @@ int method_app_stop(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 
         r = list_named(app, names, is_set, &list);
         if (r < 0)
-                return app_explain(r, app, ret_error);
+                return app_explain_set(r, app, app->manifest, names, ret_error);
 
         app_stop(app, list, REASON_REQUESTED, kill);
         return sd_bus_reply_method_return(message, NULL);
@@ -162,7 +178,8 @@ int method_app_restart(sd_bus_message *message, void *userdata, sd_bus_error *re
                         r = strv_extend(&restarted, *name);
         }
 
-        return r < 0 ? app_explain(r, app, ret_error) : reply_generations(message, app, restarted);
+        return r < 0 ? app_explain_set(r, app, app->manifest, names, ret_error)
+                     : reply_generations(message, app, restarted);
 }
 
 static int reply_plan(sd_bus_message *message, const Plan *plan) {

@@ -156,15 +156,15 @@ static int explain(int error, const App *app, sd_bus_error *ret_error) {
 
 static int
 check_hold(const Server *server, const HoldCall *call, App *app, sd_bus_error *ret_error) {
+        const Manifest *manifest = call->manifest ? call->manifest : app->manifest;
         const char *entry, *pattern;
         int r;
 
         r = hold_check(server->supervisor, app, &call->spec, &entry, &pattern);
         if (r == -EINVAL)
                 return explain_value(entry, pattern, ret_error);
-        if (r == -ENOENT && call->spec.manifest)
-                return sd_bus_error_setf(ret_error, ERROR_NO_SUCH_SIDECAR,
-                                         "%s has no sidecar of such a name", call->id);
+        if (r == -ENOENT)
+                return app_explain_set(r, app, manifest, call->spec.sidecars, ret_error);
 
         return r < 0 ? explain(r, app, ret_error) : 0;
 }

@@ -166,6 +166,14 @@ static void tell_untold_exit(Sidecar *s) {
         records_commit(s->supervisor->records);
 }
 
+/* Its failure would have the words of the one before, and so nobody would hear of it. */
+static void tell_untold_start(Sidecar *s) {
+        Step step = lifecycle_next(&s->life, clock_monotonic_usec());
+
+        if (s->life.sub_state == SUB_STATE_BACKOFF || s->life.sub_state == SUB_STATE_FAILED)
+                announce(s, &step);
+}
+
 static void do_spawn(Sidecar *s) {
         Cause cause = { .exit_code = -1 };
         bool permanent = false;
@@ -183,6 +191,7 @@ static void do_spawn(Sidecar *s) {
         if (sidecar_launch(s, &cause, &permanent) < 0) {
                 sidecar_close_notify(s);
                 sidecar_close_stdin(s);
+                tell_untold_start(s);
                 lifecycle_on_spawn_failed(&s->life, &cause, permanent, clock_monotonic_usec(),
                                           sidecar_roll());
         }
@@ -391,6 +400,20 @@ static void log_exit(const Sidecar *s, int code, int status) {
                           sidecar_name(s));
 }
 
+/* What ends then is not the program, which never ran, but the fork that was to become it. */
+static bool has_failed_to_exec(const Sidecar *s) {
+        return s->life.process == PROCESS_FORKED && s->life.doomed && s->life.cause.error != 0;
+}
+
+static void note_exit(Sidecar *s, int code, int status, uint64_t now) {
+        log_exit(s, code, status);
+        s->exit_is_news = true;
+        s->exit_uptime_usec = now - s->life.started_at;
+        s->exit_dumped_core = code == CLD_DUMPED;
+        s->exit_code = code == CLD_EXITED ? status : -1;
+        s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
+}
+
 static void on_exited(void *userdata, int code, int status) {
         Sidecar *s = userdata;
         uint64_t now = clock_monotonic_usec(), oom_limit;
@@ -410,13 +433,8 @@ static void on_exited(void *userdata, int code, int status) {
         CRASHPOINT("exit-drained");
         s->probe = probe_free(s->probe);
         sidecar_forget_stop(s);
-        log_exit(s, code, status);
-
-        s->exit_is_news = true;
-        s->exit_uptime_usec = now - s->life.started_at;
-        s->exit_dumped_core = code == CLD_DUMPED;
-        s->exit_code = code == CLD_EXITED ? status : -1;
-        s->exit_signal = code == CLD_KILLED || code == CLD_DUMPED ? status : 0;
+        if (!has_failed_to_exec(s))
+                note_exit(s, code, status, now);
         if (tree_ran_out_of_memory(s->tree, &oom_limit))
                 lifecycle_on_oom(&s->life, oom_limit);
         lifecycle_on_exit(&s->life, code, status, now, sidecar_roll());

@@ -30,7 +30,8 @@ static const struct {
         { STANDARD_PREFIX "ServiceUnknown", EXIT_NO_DAEMON,
           "sidecard does not run and the bus does not know how to start it: is it installed? By "
           "hand: systemctl --user start sidecard" },
-        { STANDARD_PREFIX "NameHasNoOwner", EXIT_NO_DAEMON, "is sidecard installed?" },
+        { STANDARD_PREFIX "NameHasNoOwner", EXIT_NO_DAEMON,
+          "sidecard does not run; sidecarctl daemon ping starts it" },
         { STANDARD_PREFIX "Spawn.*", EXIT_NO_DAEMON,
           "the bus could not start sidecard; systemctl --user status sidecard may say why" },
         { STANDARD_PREFIX "NoReply", EXIT_NO_DAEMON, "sidecard went away, or hangs; try again" },

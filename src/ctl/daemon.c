@@ -39,12 +39,11 @@ static int get_pid(sd_bus *bus, pid_t *ret) {
         int r;
 
         r = ask_bus(bus, &reply, "GetConnectionUnixProcessID");
-        if (r == 0)
-                r = sd_bus_message_read(reply, "u", &pid);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_read(reply, "u", &pid);
         if (r < 0)
                 return r;
-        if (r == 0)
-                return complain(EXIT_NO_DAEMON, "The bus does not know who runs sidecard");
 
         *ret = (pid_t) pid;
         return 0;

@@ -79,7 +79,7 @@ static int read_app_paths(char ***ret, sd_bus *bus) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(strv_freep) char **paths = NULL;
         const char *xml;
-        int r;
+        int n_name, r;
 
         r = client_call(bus, &reply, PATH_APPS, "org.freedesktop.DBus.Introspectable", "Introspect",
                         NULL);
@@ -91,7 +91,10 @@ static int read_app_paths(char ***ret, sd_bus *bus) {
 
         while ((xml = strstr(xml, NODE_BEGINS))) {
                 xml += strlen(NODE_BEGINS);
-                r = strv_extendf(&paths, PATH_APPS "/%.*s", (int) strcspn(xml, "\"/"), xml);
+                n_name = (int) strcspn(xml, "\"/");
+                if (xml[n_name] == '/')
+                        continue; /* one of its sidecars, which are in the same answer */
+                r = strv_extendf(&paths, PATH_APPS "/%.*s", n_name, xml);
                 if (r < 0)
                         return r;
         }

@@ -230,6 +230,19 @@ int targets_resolve(Targets *targets, sd_bus *bus, char *const *texts) {
         return 0;
 }
 
+static int complain_empty(sd_bus *bus, const Target *app) {
+        int r;
+
+        r = app_problem_complain(bus, app->app, app->path);
+        if (r != 0)
+                return r;
+
+        return complain(
+                EXIT_FAILED,
+                "%s has no sidecars: its manifest has none, or is masked (sidecarctl cat %s)",
+                app->app, app->app);
+}
+
 /* app NULL: of all apps. */
 static int add_sidecars(Targets *targets, sd_bus *bus, const Target *app) {
         _cleanup_(listing_done) Listing listing = { 0 };
@@ -237,7 +250,7 @@ static int add_sidecars(Targets *targets, sd_bus *bus, const Target *app) {
 
         r = listing_read(&listing, bus, app ? app->app : NULL);
         if (r == 0 && app && listing.n_items == 0)
-                r = app_problem_complain(bus, app->app, app->path);
+                r = complain_empty(bus, app);
         for (size_t i = 0; r == 0 && i < listing.n_items; i++)
                 r = targets_add(targets, listing.items[i].app, listing.items[i].name,
                                 listing.items[i].path);

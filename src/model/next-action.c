@@ -30,6 +30,10 @@
 static char *backoff_text(const Lifecycle *l) {
         const RestartSpec *restart = &l->spec->restart;
 
+        /* Somebody has asked for it meanwhile: no restart by itself, it only keeps its time. */
+        if (l->n_in_a_row == 0)
+                return strdup("is started again");
+
         if (restart->attempts == RESTART_ATTEMPTS_UNLIMITED)
                 return format_text("is started again (restart %u in a row)", l->n_in_a_row);
 

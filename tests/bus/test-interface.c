@@ -233,6 +233,27 @@ START_TEST(unknown_apps_and_sidecars_have_their_own_errors) {
 }
 END_TEST
 
+START_TEST(of_a_set_the_one_that_is_unknown_is_named) {
+        static const char *const methods[] = { "Start", "Stop", "Restart" };
+        _cleanup_free_ char *path = app_path(WORLD_APP);
+        _cleanup_(sd_bus_error_free) sd_bus_error held = SD_BUS_ERROR_NULL;
+        int r;
+
+        world_write_sidecars(world, TWO_SIDECARS);
+        world_run(world);
+        for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
+                _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+                r = world_call(world, path, "App", methods[i], &error, NULL, "a{sv}", 1, "sidecars",
+                               "as", 2, "web", "nobody");
+                assert_error(r, &error, WORLD_ERROR "NoSuchSidecar", "Unknown sidecar: nobody");
+        }
+        r = world_call(world, WORLD_PATH, "Manager", "Hold", &held, NULL, "ssa{sv}", WORLD_APP, "",
+                       1, "sidecars", "as", 2, "web", "nobody");
+        assert_error(r, &held, WORLD_ERROR "NoSuchSidecar", "Unknown sidecar: nobody");
+}
+END_TEST
+
 START_TEST(unknown_objects_and_methods_keep_their_standard_errors) {
         _cleanup_(sd_bus_error_free) sd_bus_error object = SD_BUS_ERROR_NULL,
                                                   method = SD_BUS_ERROR_NULL;
@@ -408,6 +429,7 @@ TEST_MAIN_TIMEOUT("interface",
                   reload_announces_apps_that_come_and_go,
                   properties_changed_tells_what_the_xml_promises,
                   unknown_apps_and_sidecars_have_their_own_errors,
+                  of_a_set_the_one_that_is_unknown_is_named,
                   unknown_objects_and_methods_keep_their_standard_errors,
                   options_that_are_unknown_or_of_the_wrong_type_are_invalid,
                   wait_says_at_once_what_can_no_longer_come_true_and_runs_out_without_an_error,

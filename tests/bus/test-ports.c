@@ -89,6 +89,36 @@ START_TEST(p1_a_fixed_port_that_is_held_names_the_holder_and_is_tried_again) {
 }
 END_TEST
 
+START_TEST(p1_each_try_for_a_held_port_is_told_with_the_time_of_the_next) {
+        uint16_t port = world_free_port();
+        int holder = listen_on(port);
+        uint64_t generation = 0;
+
+        world_write_sidecars(world,
+                             "'web': {'command': ['@CHILDREN@/http-server', '{port}'],"
+                             " 'port': %u, 'restart': {'delay': '200ms', 'factor': 1,"
+                             " 'attempts': 'unlimited'}}",
+                             (unsigned int) port);
+        world_run(world);
+        (void) world_start(world, "web");
+        for (unsigned int i = 0; i < 4; i++) {
+                const Change *change = world_next(world, "web", "Starting/backoff");
+                int64_t changed_at = world_get_number(world, "web", "StateChangeTimestamp");
+
+                ck_assert_uint_gt(change->generation, generation);
+                generation = change->generation;
+                ck_assert_int_gt(world_get_number(world, "web", "NextRestartTimestamp"),
+                                 changed_at);
+                if (i == 1)
+                        world_kill_brain(world);
+        }
+        ck_assert_uint_ge(world_count(world, "web", "Starting/spawning"), 2);
+
+        (void) close(holder);
+        world_wait_ready(world, "web");
+}
+END_TEST
+
 START_TEST(p1_with_reassign_it_moves_on) {
         uint16_t port = world_free_port();
         int holder = listen_on(port);
@@ -352,6 +382,7 @@ TEST_MAIN_TIMEOUT("ports",
                   world_setup,
                   world_teardown,
                   p1_a_fixed_port_that_is_held_names_the_holder_and_is_tried_again,
+                  p1_each_try_for_a_held_port_is_told_with_the_time_of_the_next,
                   p1_with_reassign_it_moves_on,
                   p2_p4_auto_ports_are_outside_the_ephemeral_range_and_all_different,
                   p4_a_port_of_a_sidecar_of_another_app_is_in_use_before_anybody_listens,

@@ -326,6 +326,24 @@ START_TEST(s4_what_is_missing_or_not_executable_fails_at_once) {
 }
 END_TEST
 
+/* What the keeper forked ends too, by its own exit or by the SIGTERM of the brain. */
+START_TEST(a_program_that_never_ran_has_no_exit) {
+        _cleanup_free_ char *message = NULL;
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        world_write_file(world, "bin/junk", 0755, "neither ELF nor #!\n");
+        world_write_sidecars(world, "'junk': {'command': ['@DIR@/bin/junk']}");
+        world_run(world);
+        message = world_start_in_vain(world, "junk", WORLD_ERROR "StartFailed");
+        ck_assert_int_ge(world_wait(world, "junk", "stopped", &error), 0);
+
+        ck_assert_ptr_nonnull(strstr(message, "neither a Linux program nor a script"));
+        ck_assert_int_eq(world_get_number(world, "junk", "ExitCode"), -1);
+        ck_assert_int_eq(world_get_number(world, "junk", "ExitSignal"), 0);
+        ck_assert_ptr_null(strstr(world->log, "[junk] terminated"));
+}
+END_TEST
+
 START_TEST(a_failed_one_starts_once_its_binary_is_there) {
         _cleanup_free_ char *message = NULL;
 
@@ -354,4 +372,5 @@ TEST_MAIN_TIMEOUT("start",
                   s3_a_program_is_found_bare_or_with_the_triple_beside_the_manifest_or_in_path,
                   s3_an_error_lists_every_place_that_was_tried,
                   s4_what_is_missing_or_not_executable_fails_at_once,
+                  a_program_that_never_ran_has_no_exit,
                   a_failed_one_starts_once_its_binary_is_there)

@@ -297,6 +297,21 @@ START_TEST(the_last_three_starts_outlive_a_brain) {
 }
 END_TEST
 
+START_TEST(a_start_that_fails_as_the_one_before_is_one_of_the_last_three) {
+        _cleanup_(why_done) Why why = { 0 };
+
+        world_write_sidecars(world, "'web': {'command': ['/nonexistent/program']}");
+        world_run(world);
+        for (size_t i = 0; i < 3; i++)
+                free(world_start_in_vain(world, "web", WORLD_ERROR "StartFailed"));
+
+        why = explain("web");
+        ck_assert_uint_eq(why.n_generations, 3);
+        for (size_t i = 0; i < 3; i++)
+                assert_has(why.reasons[i], "program /nonexistent/program was not found");
+}
+END_TEST
+
 START_TEST(a_retry_to_come_is_told_with_its_time) {
         _cleanup_(why_done) Why why = { 0 };
 
@@ -483,6 +498,7 @@ TEST_MAIN_TIMEOUT("why",
                   the_port_that_its_last_words_name_comes_before_its_own,
                   a_port_that_its_own_process_has_is_no_strangers,
                   the_last_three_starts_outlive_a_brain,
+                  a_start_that_fails_as_the_one_before_is_one_of_the_last_three,
                   a_retry_to_come_is_told_with_its_time,
                   what_was_stopped_says_so_and_has_no_last_words,
                   health_is_asked_of_the_server_now,

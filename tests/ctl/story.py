@@ -494,6 +494,13 @@ class Apps(Story):
             env=self.session.environment, check=True, stdout=subprocess.DEVNULL,
         )
 
+    def test_list_tells_once_of_an_app_of_several_sidecars(self):
+        self.addCleanup(self.reload)
+        self.add_drop_in("90-broken.json", '{"sidecars": {"lone": {"bogus": 1}}}')
+        self.reload()
+        self.assertEqual(self.run_ok("list").count(f"{OTHER}: its manifest is broken"), 1)
+        self.assertEqual([app["Id"] for app in self.session.json("list")["Apps"]].count(OTHER), 1)
+
     def test_check_knows_drop_ins(self):
         manifest = str(self.session.apps / f"{OTHER}.json")
         # Or the daemon would notice them, and tell so, in the midst of the next story.
@@ -543,6 +550,13 @@ class NoDaemon(unittest.TestCase):
             done = session.run(*verb)
             self.assertEqual((done.returncode, done.stdout), (5, ""), verb)
             self.assertIn("systemctl --user start sidecard", done.stderr)
+
+    def test_there_is_nothing_to_upgrade_without_sidecard(self):
+        session = Session(sidecarctl, [])
+        self.addCleanup(session.end)
+        done = session.run("daemon", "upgrade")
+        self.assertEqual((done.returncode, done.stdout), (5, ""))
+        self.assertIn("sidecarctl daemon ping starts it", done.stderr)
 
     def test_no_bus_exits_5_and_says_what_to_do(self):
         session = Session(sidecarctl, [])

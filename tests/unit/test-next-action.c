@@ -31,6 +31,10 @@ START_TEST(a_retry_is_told_with_its_number_and_its_moment) {
         spec.restart.attempts = RESTART_ATTEMPTS_UNLIMITED;
         (void) end_main(CLD_EXITED, 1);
         assert_next("is started again (restart 1 in a row)");
+
+        /* A start that comes in between makes the count begin anew, and no restart of it. */
+        lifecycle_start(&life);
+        assert_next("is started again");
 }
 END_TEST
 
