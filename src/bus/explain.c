@@ -51,6 +51,26 @@ static int append_facts(sd_bus_message *reply, const Sidecar *s) {
         return r < 0 ? r : close_entry(reply);
 }
 
+/* Empty where nothing was asked. */
+static int append_last_probe(sd_bus_message *reply, const Sidecar *s) {
+        const LastProbe *last = &s->last_probe;
+        int r;
+
+        r = open_entry(reply, "last-probe", "a{sv}");
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0 && last->at_usec != 0)
+                r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}", "realtime-usec", "t",
+                                          last->at_usec, "healthy", "b", last->is_healthy, "status",
+                                          "u", last->status, "latency-usec", "t",
+                                          last->latency_usec, "error", "s",
+                                          s->probe_error ? s->probe_error : "");
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+
+        return r < 0 ? r : close_entry(reply);
+}
+
 static int append_missing_limits(sd_bus_message *reply, const Sidecar *s) {
         int r;
 
@@ -136,6 +156,8 @@ int method_explain(sd_bus_message *message, void *userdata, sd_bus_error *ret_er
                 r = append_facts(reply, s);
         if (r >= 0)
                 r = append_last_words(reply, s);
+        if (r >= 0)
+                r = append_last_probe(reply, s);
         if (r >= 0)
                 r = append_missing_limits(reply, s);
         if (r >= 0)

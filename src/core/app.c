@@ -174,12 +174,15 @@ static const char *file_state(const App *app) {
 
 static char *describe(const App *app) {
         const ManifestError *error = &app->error;
+        char line[16] = ""; /* none where it is the file as a whole */
 
         if (!error->message)
                 return strdup(file_state(app));
 
-        return format_text("%s: %s:%u: %s%s%s", file_state(app), error->path, error->line,
-                           error->pointer, *error->pointer ? ": " : "", error->message);
+        if (error->line > 0)
+                (void) snprintf(line, sizeof(line), ":%u", error->line);
+        return format_text("%s: %s%s: %s%s%s", file_state(app), error->path, line, error->pointer,
+                           *error->pointer ? ": " : "", error->message);
 }
 
 /* Once, not at each look: another brain has told it, too. That the first one is good is no news. */

@@ -58,6 +58,7 @@ static void forget_paths(Sidecar *s) {
 void sidecar_forget_health(Sidecar *s) {
         forget_paths(s);
         s->probe_error = (free(s->probe_error), NULL);
+        s->last_probe = (LastProbe){ 0 };
         s->pattern = log_pattern_free(s->pattern);
         s->pattern_is_hopeless = false;
         memset(s->owner_is_known, 0, sizeof(s->owner_is_known));
@@ -140,6 +141,8 @@ static void judge(Sidecar *s, const ProbeResult *result) {
 
         if (result->alive)
                 owner = find_owner(s, s->probes_liveness, &stranger);
+        s->last_probe = (LastProbe){ clock_realtime_usec(), owner == PORT_OWNER_TREE,
+                                     result->status, result->latency_usec };
 
         if (!result->alive)
                 note_miss(s, result->is_loading, result->error);

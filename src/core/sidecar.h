@@ -75,6 +75,14 @@ typedef struct Popup {
         char *server;            /* who shows it, by the unique name on the bus; or NULL */
 } Popup;
 
+/* The last one that counted, as far as this brain knows; why it was none is probe_error. */
+typedef struct LastProbe {
+        uint64_t at_usec; /* CLOCK_REALTIME; 0: nothing was asked yet */
+        bool is_healthy;
+        unsigned status; /* HTTP; 0: none */
+        uint64_t latency_usec;
+} LastProbe;
+
 struct Sidecar {
         Supervisor *supervisor;
         App *app;
@@ -124,6 +132,7 @@ struct Sidecar {
         LogPattern *pattern; /* while it is waited for; or NULL */
         bool pattern_is_hopeless;
         char *probe_error;      /* what the last probe got instead of an answer; or NULL */
+        LastProbe last_probe;
         bool owner_is_known[2]; /* as alive_paths: the port is its own, since the last miss */
         Starvation starvation;
         bool probe_was_late; /* the last probe was over while we were not run */

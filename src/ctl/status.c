@@ -3,14 +3,15 @@
 /*
  * sidecarctl status
  *
- * One GetAll a sidecar: what is not shown, the effective manifest, is not in it. Then its
- * processes and its last lines.
+ * One GetAll a sidecar: what is not shown, the effective manifest, is not in it. Then what Explain
+ * says of its probe and of what comes next, its processes and its last lines.
  */
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "ctl/client.h"
+#include "ctl/explanation.h"
 #include "ctl/json-message.h"
 #include "ctl/log-lines.h"
 #include "ctl/process-tree.h"
@@ -25,7 +26,7 @@
 typedef struct State { /* strings are borrowed from the reply */
         const char *description, *status, *sub_state, *reason_code, *reason, *status_text;
         const char *endpoint, *log_path, *cgroup;
-        uint64_t generation, changed_at_usec, next_restart_usec, memory_bytes, cpu_nsec;
+        uint64_t generation, changed_at_usec, memory_bytes, cpu_nsec;
         uint32_t main_pid, n_restarts;
         int needs_restart;
 } State;
@@ -46,7 +47,6 @@ static const struct {
         { "ControlGroup", "s", offsetof(State, cgroup) },
         { "Generation", "t", offsetof(State, generation) },
         { "StateChangeTimestamp", "t", offsetof(State, changed_at_usec) },
-        { "NextRestartTimestamp", "t", offsetof(State, next_restart_usec) },
         { "MemoryCurrent", "t", offsetof(State, memory_bytes) },
         { "CPUUsageNSec", "t", offsetof(State, cpu_nsec) },
         { "MainPID", "u", offsetof(State, main_pid) },
@@ -96,6 +96,22 @@ static int read_state(State *ret, sd_bus_message *reply) {
 
         *ret = state;
         return 0;
+}
+
+/* All there is to show of one. */
+typedef struct Shown {
+        sd_bus_message *properties, *why; /* what state and explanation borrow from */
+        State state;
+        Explanation explanation;
+        ProcessTree tree;
+        LogLines lines;
+} Shown;
+
+static void shown_done(Shown *shown) {
+        log_lines_done(&shown->lines);
+        process_tree_done(&shown->tree);
+        sd_bus_message_unref(shown->why);
+        sd_bus_message_unref(shown->properties);
 }
 
 static int read_last_lines(LogLines *lines, sd_bus *bus, const Target *sidecar) {
@@ -163,21 +179,27 @@ static void print_status_line(const Screen *screen, const State *state) {
 }
 
 static void print_restarts(const Screen *screen, const State *state) {
-        uint64_t next = state->next_restart_usec;
-        char text[256], time[TEXT_TIME_MAX], in[DURATION_TEXT_MAX];
+        char text[64];
 
         if (state->n_restarts > 0) {
                 (void) snprintf(text, sizeof(text), "%u by itself", state->n_restarts);
                 print_field(screen, "Restarts", text);
         }
-        if (next > 0) {
-                (void) snprintf(text, sizeof(text), "%s; in %s", text_of_time(time, next),
-                                say_distance(in, clock_realtime_usec(), next));
-                print_field(screen, "Next start", text);
-        }
         if (state->needs_restart)
                 print_field(screen, "Note",
                             "its manifest or program has changed; a restart takes it up");
+}
+
+static int print_explanation(const Screen *screen, const Explanation *explanation) {
+        _cleanup_free_ char *next = explanation_next(explanation),
+                            *probe = explanation_last_probe(explanation);
+
+        if (!next || !probe)
+                return -ENOMEM;
+
+        print_field(screen, "Next", next);
+        print_field(screen, "Last probe", probe);
+        return 0;
 }
 
 static void print_usage(const Screen *screen, const State *state) {
@@ -199,11 +221,9 @@ static int print_processes(const Screen *screen, const ProcessTree *tree) {
         return process_tree_print(tree, screen, LABEL_WIDTH + 2);
 }
 
-static int print_state(const Screen *screen,
-                       const Target *sidecar,
-                       const State *state,
-                       const ProcessTree *tree,
-                       const LogLines *lines) {
+static int print_state(const Screen *screen, const Target *sidecar, const Shown *shown) {
+        const State *state = &shown->state;
+        const LogLines *lines = &shown->lines;
         char generation[32] = "";
         int r;
 
@@ -216,12 +236,15 @@ static int print_state(const Screen *screen,
         if (!streq(state->reason_code, "none"))
                 print_field(screen, "Reason", state->reason);
         print_restarts(screen, state);
+        r = print_explanation(screen, &shown->explanation);
+        if (r < 0)
+                return r;
         print_field(screen, "Endpoint", state->endpoint);
         print_usage(screen, state);
         print_field(screen, "Generation", generation);
         print_field(screen, "Cgroup", state->cgroup);
         print_field(screen, "Log file", state->log_path);
-        r = print_processes(screen, tree);
+        r = print_processes(screen, &shown->tree);
         if (r < 0)
                 return r;
 
@@ -233,27 +256,49 @@ static int print_state(const Screen *screen,
         return r;
 }
 
-static int write_state(JsonWriter *writer,
-                       sd_bus_message *properties,
-                       const ProcessTree *tree,
-                       const LogLines *lines) {
+static int write_state(JsonWriter *writer, const Shown *shown) {
         int r;
 
-        r = sd_bus_message_rewind(properties, true);
+        r = sd_bus_message_rewind(shown->properties, true);
+        if (r >= 0)
+                r = sd_bus_message_rewind(shown->why, true);
         if (r < 0)
                 return r;
 
         json_open(writer, '{');
-        r = json_message_members(writer, properties);
+        r = json_message_members(writer, shown->properties);
+        json_key(writer, "Explain");
+        json_open(writer, '{');
+        if (r >= 0)
+                r = json_message_members(writer, shown->why);
+        json_close(writer, '}');
         json_key(writer, "Processes");
-        process_tree_write(tree, writer);
+        process_tree_write(&shown->tree, writer);
         json_key(writer, "Log");
         json_open(writer, '[');
-        for (size_t i = 0; i < lines->n_lines; i++)
-                log_line_write(&lines->lines[i], writer);
+        for (size_t i = 0; i < shown->lines.n_lines; i++)
+                log_line_write(&shown->lines.lines[i], writer);
         json_close(writer, ']');
         json_close(writer, '}');
         return r < 0 ? r : 0;
+}
+
+static int read_sidecar(Shown *shown, sd_bus *bus, const Target *sidecar) {
+        int r;
+
+        r = client_call(bus, &shown->properties, sidecar->path, "org.freedesktop.DBus.Properties",
+                        "GetAll", "s", INTERFACE_SIDECAR);
+        if (r == 0)
+                r = read_state(&shown->state, shown->properties);
+        if (r == 0)
+                r = client_call(bus, &shown->why, sidecar->path, INTERFACE_SIDECAR, "Explain",
+                                NULL);
+        if (r == 0)
+                r = explanation_read(&shown->explanation, shown->why);
+        if (r == 0)
+                r = process_tree_read(&shown->tree, bus, sidecar->path);
+
+        return r == 0 ? read_last_lines(&shown->lines, bus, sidecar) : r;
 }
 
 /* writer NULL: for people. */
@@ -262,26 +307,15 @@ static int show_sidecar(const Screen *screen,
                         sd_bus *bus,
                         const Target *sidecar,
                         bool *ret_is_up) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(process_tree_done) ProcessTree tree = { 0 };
-        _cleanup_(log_lines_done) LogLines lines = { 0 };
-        State state;
+        _cleanup_(shown_done) Shown shown = { 0 };
         int r;
 
-        r = client_call(bus, &reply, sidecar->path, "org.freedesktop.DBus.Properties", "GetAll",
-                        "s", INTERFACE_SIDECAR);
-        if (r == 0)
-                r = read_state(&state, reply);
-        if (r == 0)
-                r = process_tree_read(&tree, bus, sidecar->path);
-        if (r == 0)
-                r = read_last_lines(&lines, bus, sidecar);
+        r = read_sidecar(&shown, bus, sidecar);
         if (r != 0)
                 return r;
 
-        *ret_is_up = streq(state.status, "Running") || streq(state.status, "Starting");
-        return writer ? write_state(writer, reply, &tree, &lines)
-                      : print_state(screen, sidecar, &state, &tree, &lines);
+        *ret_is_up = streq(shown.state.status, "Running") || streq(shown.state.status, "Starting");
+        return writer ? write_state(writer, &shown) : print_state(screen, sidecar, &shown);
 }
 
 static int show_all(const Arguments *arguments, sd_bus *bus, const Targets *sidecars) {

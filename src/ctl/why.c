@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ctl/client.h"
+#include "ctl/explanation.h"
 #include "ctl/json-message.h"
 #include "ctl/show-each.h"
 #include "ctl/text.h"
@@ -20,141 +21,6 @@
 #include "util/visible.h"
 
 #define LABEL_WIDTH 10
-#define GENERATIONS_MAX 8
-#define LIMITS_MAX 8
-
-typedef struct Generation { /* strings are borrowed from the reply, as below */
-        uint64_t number, started_at, ready_at, ended_at;
-        const char *reason;
-} Generation;
-
-typedef struct Why {
-        const char *status, *sub_state, *reason, *next_action, *unblocked_by;
-        uint64_t since, next_action_at;
-        const char *missing_limits[LIMITS_MAX];
-        size_t n_missing_limits;
-        Generation generations[GENERATIONS_MAX];
-        size_t n_generations;
-} Why;
-
-typedef struct Member {
-        const char *key, *type;
-        void *target;
-} Member;
-
-/* One entry of a dictionary, the key of which has been read. */
-static int read_member(sd_bus_message *reply, const char *key, const Member *members, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (streq(members[i].key, key))
-                        return sd_bus_message_read(reply, "v", members[i].type, members[i].target);
-
-        return sd_bus_message_skip(reply, "v");
-}
-
-static int read_generation(sd_bus_message *reply, Why *why) {
-        Generation generation = { .reason = "" };
-        const Member members[] = {
-                { "generation", "t", &generation.number },
-                { "started-at", "t", &generation.started_at },
-                { "ready-at", "t", &generation.ready_at },
-                { "ended-at", "t", &generation.ended_at },
-                { "reason", "s", &generation.reason },
-        };
-        int r;
-
-        while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-                const char *key;
-
-                r = sd_bus_message_read_basic(reply, 's', &key);
-                if (r >= 0)
-                        r = read_member(reply, key, members, ELEMENTSOF(members));
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-                if (r < 0)
-                        return r;
-        }
-        if (r >= 0 && why->n_generations < GENERATIONS_MAX)
-                why->generations[why->n_generations++] = generation;
-
-        return r;
-}
-
-static int read_generations(sd_bus_message *reply, Why *why) {
-        int r;
-
-        r = sd_bus_message_enter_container(reply, 'v', "aa{sv}");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(reply, 'a', "a{sv}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'a', "{sv}")) > 0) {
-                r = read_generation(reply, why);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-
-        return r < 0 ? r : sd_bus_message_exit_container(reply);
-}
-
-static int read_missing_limits(sd_bus_message *reply, Why *why) {
-        const char *sentence;
-        int r;
-
-        r = sd_bus_message_enter_container(reply, 'v', "as");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(reply, 'a', "s");
-        while (r >= 0 && (r = sd_bus_message_read_basic(reply, 's', &sentence)) > 0)
-                if (why->n_missing_limits < LIMITS_MAX)
-                        why->missing_limits[why->n_missing_limits++] = sentence;
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
-
-        return r < 0 ? r : sd_bus_message_exit_container(reply);
-}
-
-static int read_entry(
-        sd_bus_message *reply, const char *key, Why *why, const Member *members, size_t n_members) {
-        if (streq(key, "generations"))
-                return read_generations(reply, why);
-        if (streq(key, "limits-missing"))
-                return read_missing_limits(reply, why);
-
-        return read_member(reply, key, members, n_members);
-}
-
-static int read_why(sd_bus_message *reply, Why *ret) {
-        Why why = { "", "", "", "", "" };
-        const Member members[] = {
-                { "status", "s", &why.status },
-                { "sub-state", "s", &why.sub_state },
-                { "reason", "s", &why.reason },
-                { "since", "t", &why.since },
-                { "next-action", "s", &why.next_action },
-                { "next-action-at", "t", &why.next_action_at },
-                { "unblocked-by", "s", &why.unblocked_by },
-        };
-        int r;
-
-        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-                const char *key;
-
-                r = sd_bus_message_read_basic(reply, 's', &key);
-                if (r >= 0)
-                        r = read_entry(reply, key, &why, members, ELEMENTSOF(members));
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-
-        *ret = why;
-        return 0;
-}
 
 static int print_field(const char *label, const char *text) {
         _cleanup_free_ char *visible = NULL;
@@ -169,7 +35,7 @@ static int print_field(const char *label, const char *text) {
         return 0;
 }
 
-static void print_headline(const Screen *screen, const Target *sidecar, const Why *why) {
+static void print_headline(const Screen *screen, const Target *sidecar, const Explanation *why) {
         Color color = color_of_status(why->status);
         char time[TEXT_TIME_MAX], ago[DURATION_TEXT_MAX];
         uint64_t now = clock_realtime_usec();
@@ -182,21 +48,21 @@ static void print_headline(const Screen *screen, const Target *sidecar, const Wh
                       duration_say(ago, now > why->since ? now - why->since : 0));
 }
 
-static int print_next(const Why *why) {
-        uint64_t now = clock_realtime_usec(), at = why->next_action_at;
-        char in[DURATION_TEXT_MAX];
-        _cleanup_free_ char *text = NULL;
+static int print_next(const Explanation *why) {
+        _cleanup_free_ char *text = explanation_next(why);
 
-        if (at <= now)
-                return print_field("Next", why->next_action);
-        if (asprintf(&text, "%s, in %s", why->next_action, duration_say(in, at - now)) < 0)
-                return -ENOMEM;
+        return text ? print_field("Next", text) : -ENOMEM;
+}
 
-        return print_field("Next", text);
+static int print_probe(const Explanation *why) {
+        _cleanup_free_ char *text = explanation_last_probe(why);
+
+        return text ? print_field("Last probe", text) : -ENOMEM;
 }
 
 /* "started 2026-11-22 11:00:34, ready after 1.2 s: killed by SIGKILL after 3 min" */
-static int print_generation(const Generation *generation, const char *label, const char *reason) {
+static int
+print_generation(const ExplainedGeneration *generation, const char *label, const char *reason) {
         char time[TEXT_TIME_MAX], after[DURATION_TEXT_MAX];
         _cleanup_free_ char *ready = NULL, *text = NULL;
 
@@ -215,13 +81,15 @@ static int print_generation(const Generation *generation, const char *label, con
         return print_field(label, text);
 }
 
-static int print_why(const Screen *screen, const Target *sidecar, const Why *why) {
+static int print_why(const Screen *screen, const Target *sidecar, const Explanation *why) {
         int r;
 
         print_headline(screen, sidecar, why);
         r = print_field("Why", why->reason);
         if (r >= 0)
                 r = print_next(why);
+        if (r >= 0)
+                r = print_probe(why);
         if (r >= 0)
                 r = print_field("Would help", why->unblocked_by);
         for (size_t i = 0; r >= 0 && i < why->n_missing_limits; i++)
@@ -246,7 +114,7 @@ static int write_why(JsonWriter *writer, const Target *sidecar, sd_bus_message *
 
 static int explain(const Arguments *arguments, JsonWriter *writer, sd_bus *bus, const Target *of) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        Why why;
+        Explanation why;
         int r;
 
         r = client_call(bus, &reply, of->path, INTERFACE_SIDECAR, "Explain", NULL);
@@ -255,7 +123,7 @@ static int explain(const Arguments *arguments, JsonWriter *writer, sd_bus *bus, 
         if (arguments->json)
                 return write_why(writer, of, reply);
 
-        r = read_why(reply, &why);
+        r = explanation_read(&why, reply);
         return r < 0 ? r : print_why(&arguments->screen, of, &why);
 }
 
