@@ -46,7 +46,11 @@ void lifecycle_on_fed(Lifecycle *l, uint64_t now) {
 }
 
 void lifecycle_on_watchdog_set(Lifecycle *l, uint64_t usec, uint64_t now) {
+        if (watchdog_is_pulled(l))
+                return;
+
         l->watchdog_usec = usec;
+        l->watchdog_until = 0;
         arm_watchdog(l, now);
 }
 

@@ -23,9 +23,16 @@ static inline uint64_t later(uint64_t now, uint64_t usec) {
         return usec < USEC_INFINITY - now ? now + usec : USEC_INFINITY;
 }
 
+/* It has said of itself that it hangs, which may be heard before its exec is known. */
+static inline bool watchdog_is_pulled(const Lifecycle *l) {
+        return l->watchdog_usec == 0 && l->watchdog_until != 0;
+}
+
 /* The patience with one that is silent begins anew. */
 static inline void arm_watchdog(Lifecycle *l, uint64_t now) {
-        l->watchdog_until = l->ready && l->watchdog_usec > 0 ? later(now, l->watchdog_usec) : 0;
+        if (!watchdog_is_pulled(l))
+                l->watchdog_until =
+                        l->ready && l->watchdog_usec > 0 ? later(now, l->watchdog_usec) : 0;
 }
 
 /*

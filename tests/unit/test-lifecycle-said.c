@@ -206,6 +206,31 @@ START_TEST(l3_it_may_set_and_pull_its_watchdog_itself) {
 }
 END_TEST
 
+START_TEST(l3_one_that_is_pulled_before_the_exec_is_known_is_a_failure_then) {
+        life_setup();
+        spec.readiness.kind = PROBE_NOTIFY;
+        spec.watchdog_usec = USEC_PER_MINUTE;
+        (void) start();
+        (void) fork_main();
+        ck_assert_str_eq(say_ready(), "");
+        lifecycle_on_watchdog_triggered(&life, now);
+        ck_assert_str_eq(settle(), "");
+        lifecycle_on_fed(&life, now);
+        lifecycle_on_watchdog_set(&life, USEC_PER_HOUR, now);
+        ck_assert_str_eq(exec_main(), "Starting/backoff main");
+        assert_reason("said of itself that it hangs (WATCHDOG=trigger)");
+
+        /* ... and not of the next generation. */
+        (void) end_main(CLD_KILLED, SIGTERM);
+        (void) empty_tree();
+        (void) pass(USEC_PER_MINUTE);
+        (void) fork_main();
+        (void) exec_main();
+        ck_assert_str_eq(say_ready(), "Running/ready");
+        ck_assert_uint_eq(asleep_until, now + USEC_PER_MINUTE);
+}
+END_TEST
+
 START_TEST(l3_nobody_listened_while_there_was_no_brain) {
         go_to_watchdog(10 * USEC_PER_SEC);
         now += USEC_PER_MINUTE;
@@ -309,6 +334,7 @@ TEST_MAIN("lifecycle-said",
           l3_a_watchdog_that_is_not_fed_is_a_failure,
           l3_it_begins_when_it_is_ready_and_ends_with_the_process,
           l3_it_may_set_and_pull_its_watchdog_itself,
+          l3_one_that_is_pulled_before_the_exec_is_known_is_a_failure_then,
           l3_nobody_listened_while_there_was_no_brain,
           l2_a_probe_that_is_dropped_counts_neither_way,
           d7_time_that_was_lost_is_given_again,
