@@ -131,7 +131,7 @@ struct Sidecar {
         bool status_is_news;
         LogPattern *pattern; /* while it is waited for; or NULL */
         bool pattern_is_hopeless;
-        char *probe_error;      /* what the last probe got instead of an answer; or NULL */
+        char *probe_error; /* what the last probe got instead of an answer; or NULL */
         LastProbe last_probe;
         bool owner_is_known[2]; /* as alive_paths: the port is its own, since the last miss */
         Starvation starvation;

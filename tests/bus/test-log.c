@@ -136,9 +136,8 @@ START_TEST(getlog_finds_a_time) {
         newest_usec = all.lines[all.n_lines - 1].realtime_usec;
 
         for (size_t i = 0, first = 0; i < all.n_lines; i++) {
-                _cleanup_(log_page_clear) LogPage page =
-                        log_query(world, "counter",
-                                  (LogQuery){ .since_usec = all.lines[i].realtime_usec });
+                _cleanup_(log_page_clear) LogPage page = log_query(
+                        world, "counter", (LogQuery){ .since_usec = all.lines[i].realtime_usec });
 
                 while (all.lines[first].realtime_usec < all.lines[i].realtime_usec)
                         first++;
@@ -354,7 +353,7 @@ TEST_MAIN_TIMEOUT("log",
                   getlog_tells_generations_apart,
                   getlog_pages_by_after_and_next,
                   getlog_finds_a_time,
-          getlog_counts_what_was_overwritten,
+                  getlog_counts_what_was_overwritten,
                   getlog_with_an_after_above_the_newest_counts_as_0,
                   getlog_waits_for_the_next_line_and_no_longer_than_asked,
                   g1_bytes_are_valid_utf8_on_the_bus_and_as_they_came_in_the_file,
