@@ -7,6 +7,7 @@
  * taken off it: what a manifest no longer declares goes when it is down.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/app.h"
