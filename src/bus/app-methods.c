@@ -45,6 +45,10 @@ int app_explain(int error, const App *app, sd_bus_error *ret_error) {
         return problem ? sd_bus_error_set(ret_error, ERROR_INVALID_MANIFEST, problem) : -ENOMEM;
 }
 
+static int explain_unknown(const char *name, sd_bus_error *ret_error) {
+        return sd_bus_error_setf(ret_error, ERROR_NO_SUCH_SIDECAR, "Unknown sidecar: %s", name);
+}
+
 int app_explain_set(int error,
                     const App *app,
                     const Manifest *manifest,
@@ -52,10 +56,18 @@ int app_explain_set(int error,
                     sd_bus_error *ret_error) {
         if (error == -ENOENT && manifest)
                 STRV_FOREACH (name, names)
-                        if (!manifest_find_sidecar(manifest, *name) &&
-                            (!app || !app_find(app, *name)))
-                                return sd_bus_error_setf(ret_error, ERROR_NO_SUCH_SIDECAR,
-                                                         "Unknown sidecar: %s", *name);
+                        if (!manifest_find_sidecar(manifest, *name))
+                                return explain_unknown(*name, ret_error);
+
+        return app_explain(error, app, ret_error);
+}
+
+/* Of those that are there, which may be more than the manifest has by now. */
+static int explain_named(int error, const App *app, char *const *names, sd_bus_error *ret_error) {
+        if (error == -ENOENT && app->manifest)
+                STRV_FOREACH (name, names)
+                        if (!app_find(app, *name))
+                                return explain_unknown(*name, ret_error);
 
         return app_explain(error, app, ret_error);
 }
@@ -136,7 +148,7 @@ int method_app_stop(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 
         r = list_named(app, names, is_set, &list);
         if (r < 0)
-                return app_explain_set(r, app, app->manifest, names, ret_error);
+                return explain_named(r, app, names, ret_error);
 
         app_stop(app, list, REASON_REQUESTED, kill);
         return sd_bus_reply_method_return(message, NULL);
@@ -163,7 +175,7 @@ int method_app_restart(sd_bus_message *message, void *userdata, sd_bus_error *re
                 return r;
 
         r = list_named(app, names, is_set, &list);
-        if (r >= 0 && !list && !app->manifest)
+        if (r >= 0 && !is_set && !list && !app->manifest)
                 r = -ENOENT;
         STRV_FOREACH (name, list) {
                 Sidecar *sidecar = app_find(app, *name);
@@ -178,7 +190,7 @@ int method_app_restart(sd_bus_message *message, void *userdata, sd_bus_error *re
                         r = strv_extend(&restarted, *name);
         }
 
-        return r < 0 ? app_explain_set(r, app, app->manifest, names, ret_error)
+        return r < 0 ? explain_named(r, app, names, ret_error)
                      : reply_generations(message, app, restarted);
 }
 

@@ -20,7 +20,7 @@ int method_app_wait(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 /* An errno of core/goals and core/holds about an app, as the error of a method. */
 int app_explain(int error, const App *app, sd_bus_error *ret_error);
 
-/* The same of a set, of which -ENOENT names the one that neither the app nor the manifest has. */
+/* The same of a set, of which -ENOENT names the one that the manifest does not have. */
 int app_explain_set(int error,
                     const App *app,
                     const Manifest *manifest,

@@ -132,6 +132,8 @@ static void note_stranger(Sidecar *s, const PortHolder *stranger) {
 
         free(s->evidence.detail);
         s->evidence.detail = evidence_note_holder(&s->evidence, port, stranger);
+        if (s->evidence.detail)
+                (void) free_and_strdup(&s->probe_error, s->evidence.detail);
         lifecycle_on_stranger(&s->life, clock_monotonic_usec(), sidecar_roll());
 }
 

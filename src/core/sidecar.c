@@ -184,6 +184,7 @@ static void do_spawn(Sidecar *s) {
         s->running = sidecar_spec_ref(s->spec);
         lifecycle_did_spawn(&s->life, s->running, clock_monotonic_usec());
         s->ready_at_usec = 0;
+        s->exec_has_failed = false;
         sidecar_forget_health(s);
         sidecar_note_spawn(s);
 
@@ -373,6 +374,7 @@ static void on_exec(void *userdata, int error) {
         if (s->life.process != PROCESS_FORKED)
                 return;
 
+        s->exec_has_failed = error != 0;
         if (error != 0) {
                 on_no_start(s, error);
                 return;
@@ -398,11 +400,6 @@ static void log_exit(const Sidecar *s, int code, int status) {
         else
                 log_about(&subject, LOG_INFO, 0, "[%s] terminated (exit code: not known)",
                           sidecar_name(s));
-}
-
-/* What ends then is not the program, which never ran, but the fork that was to become it. */
-static bool has_failed_to_exec(const Sidecar *s) {
-        return s->life.process == PROCESS_FORKED && s->life.doomed && s->life.cause.error != 0;
 }
 
 static void note_exit(Sidecar *s, int code, int status, uint64_t now) {
@@ -433,7 +430,8 @@ static void on_exited(void *userdata, int code, int status) {
         CRASHPOINT("exit-drained");
         s->probe = probe_free(s->probe);
         sidecar_forget_stop(s);
-        if (!has_failed_to_exec(s))
+        /* Else it is not the program that ended, but the fork that was to become it. */
+        if (!s->exec_has_failed)
                 note_exit(s, code, status, now);
         if (tree_ran_out_of_memory(s->tree, &oom_limit))
                 lifecycle_on_oom(&s->life, oom_limit);

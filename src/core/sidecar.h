@@ -148,8 +148,9 @@ struct Sidecar {
         char *alive_paths[2]; /* by that: the path that answered, the only one asked from then on */
         char *log_path;
 
-        pid_t main_pid;    /* 0: none */
-        bool exit_is_news; /* the next change of status is told with it */
+        pid_t main_pid;       /* 0: none */
+        bool exit_is_news;    /* the next change of status is told with it */
+        bool exec_has_failed; /* of this generation; an adopted one is told of it again */
         bool exit_dumped_core;
         int exit_code;             /* of the last exit; -1: none, or not known */
         int exit_signal;           /* 0: none */

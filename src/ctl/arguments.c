@@ -16,6 +16,7 @@
 #include "ctl/complain.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
+#include "util/clock.h"
 #include "util/signal-name.h"
 #include "util/strv.h"
 
@@ -159,13 +160,19 @@ static int parse_format(Arguments *arguments) {
 }
 
 static int parse_since(Arguments *arguments) {
-        if (text_parse_since(&arguments->since_usec, optarg) >= 0)
-                return 0;
-
-        return complain(EXIT_USAGE,
-                        "--since takes a time such as 10m (ago), \"2026-11-22 11:00\" or 11:00, "
-                        "not \"%s\"",
+        if (text_parse_since(&arguments->since_usec, optarg) < 0)
+                return complain(EXIT_USAGE,
+                                "--since takes a time such as 10m (ago), \"2026-11-22 11:00\" or "
+                                "11:00, not \"%s\"",
+                                optarg);
+        if (arguments->since_usec > clock_realtime_usec())
+                return complain(
+                        EXIT_USAGE,
+                        "--since takes a time that has come, and %s has not (a time without "
+                        "a date is of today)",
                         optarg);
+
+        return 0;
 }
 
 /* Which bit an option is, and the flag that it sets where it has no value. */

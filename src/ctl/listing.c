@@ -271,9 +271,13 @@ int targets_resolve_sidecars(Targets *targets, sd_bus *bus, char *const *texts) 
 
                 r = target->name ? targets_add(targets, target->app, target->name, target->path)
                                  : add_sidecars(targets, bus, target);
+                if (r > 0) {
+                        targets->told = r;
+                        r = 0;
+                }
         }
 
-        return r;
+        return r == 0 && targets->n_items == 0 ? targets->told : r;
 }
 
 void targets_done(Targets *targets) {

@@ -49,12 +49,16 @@ void target_done(Target *target);
 typedef struct Targets {
         Target *items;
         size_t n_items;
+        int told; /* for one that was named and has nothing to show: the exit status; or 0 */
 } Targets;
 
 /* All of them or none. Targets that are apps stay so. */
 int targets_resolve(Targets *targets, sd_bus *bus, char *const *texts);
 
-/* The same, but the sidecars of an app instead of it; without texts all sidecars there are. */
+/*
+ * The same, but the sidecars of an app instead of it; without texts all sidecars there are. An app
+ * without any is complained of, and keeps none of the others away.
+ */
 int targets_resolve_sidecars(Targets *targets, sd_bus *bus, char *const *texts);
 void targets_done(Targets *targets);
 

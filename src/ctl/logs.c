@@ -324,5 +324,5 @@ int verb_logs(const Arguments *arguments) {
         for (size_t i = 0; i < logs.n_feeds; i++)
                 log_feed_done(&logs.feeds[i]);
         free(logs.feeds);
-        return r;
+        return r != 0 ? r : sidecars.told;
 }

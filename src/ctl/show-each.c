@@ -35,5 +35,5 @@ int show_each(const Arguments *arguments, resolve_t resolve, show_t show) {
                 json_end(&writer);
         }
 
-        return r;
+        return r != 0 ? r : targets.told;
 }

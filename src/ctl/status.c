@@ -353,6 +353,7 @@ int verb_status(const Arguments *arguments) {
         r = client_connect(&bus);
         if (r == 0)
                 r = targets_resolve_sidecars(&sidecars, bus, arguments->names);
-
-        return r != 0 ? r : show_all(arguments, bus, &sidecars);
+        if (r == 0)
+                r = show_all(arguments, bus, &sidecars);
+        return r != 0 ? r : sidecars.told;
 }

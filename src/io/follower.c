@@ -213,7 +213,8 @@ static ssize_t follower_write(Follower *follower, const char *bytes, size_t n_by
         ssize_t n = write(follower->fd, bytes, n_bytes);
 
         if (n < 0 && errno == EAGAIN && !follower->is_large) {
-                (void) fcntl(follower->fd, F_SETPIPE_SZ, PIPE_LARGE_BYTES);
+                if (fcntl(follower->fd, F_GETPIPE_SZ) < (int) PIPE_LARGE_BYTES)
+                        (void) fcntl(follower->fd, F_SETPIPE_SZ, PIPE_LARGE_BYTES);
                 follower->is_large = true;
                 n = write(follower->fd, bytes, n_bytes);
         }

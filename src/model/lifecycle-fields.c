@@ -61,6 +61,7 @@ const RecordField lifecycle_fields[] = {
         RECORD_FIELD(30, Lifecycle, excused_until, FIELD_U64),
         RECORD_FIELD(31, Lifecycle, watchdog_usec, FIELD_U64),
         RECORD_FIELD(50, Lifecycle, oom_limit, FIELD_U64),
+        RECORD_FIELD(51, Lifecycle, watchdog_pulled, FIELD_BOOL),
         RECORD_END,
 };
 

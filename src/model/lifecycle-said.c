@@ -46,18 +46,18 @@ void lifecycle_on_fed(Lifecycle *l, uint64_t now) {
 }
 
 void lifecycle_on_watchdog_set(Lifecycle *l, uint64_t usec, uint64_t now) {
-        if (watchdog_is_pulled(l))
+        if (l->watchdog_pulled)
                 return;
 
         l->watchdog_usec = usec;
-        l->watchdog_until = 0;
         arm_watchdog(l, now);
 }
 
 /* No time of it has run out, and none is told. */
 void lifecycle_on_watchdog_triggered(Lifecycle *l, uint64_t now) {
         l->watchdog_usec = 0;
-        l->watchdog_until = now;
+        l->watchdog_pulled = true;
+        arm_watchdog(l, now);
 }
 
 bool lifecycle_is_about_probes(const Lifecycle *l) {

@@ -23,16 +23,19 @@ static inline uint64_t later(uint64_t now, uint64_t usec) {
         return usec < USEC_INFINITY - now ? now + usec : USEC_INFINITY;
 }
 
-/* It has said of itself that it hangs, which may be heard before its exec is known. */
-static inline bool watchdog_is_pulled(const Lifecycle *l) {
-        return l->watchdog_usec == 0 && l->watchdog_until != 0;
-}
-
-/* The patience with one that is silent begins anew. */
+/* The patience with one that is silent begins anew; with one that has pulled it there is none. */
 static inline void arm_watchdog(Lifecycle *l, uint64_t now) {
-        if (!watchdog_is_pulled(l))
+        if (l->watchdog_pulled)
+                l->watchdog_until = now;
+        else
                 l->watchdog_until =
                         l->ready && l->watchdog_usec > 0 ? later(now, l->watchdog_usec) : 0;
+}
+
+static inline void reset_watchdog(Lifecycle *l) {
+        l->watchdog_usec = l->spec->watchdog_usec;
+        l->watchdog_until = 0;
+        l->watchdog_pulled = false;
 }
 
 /*

@@ -486,8 +486,7 @@ void lifecycle_did_spawn(Lifecycle *l, const SidecarSpec *spec, uint64_t now) {
         l->loading_at = 0;
         l->extended_until = 0;
         l->excused_until = 0;
-        l->watchdog_usec = spec->watchdog_usec;
-        l->watchdog_until = 0;
+        reset_watchdog(l);
         l->oom_limit = 0;
         l->backoff = false;
         l->retry_at = 0;

@@ -103,6 +103,7 @@ typedef struct Lifecycle {
         uint64_t excused_until;  /* misses do not count until then */
         uint64_t watchdog_usec;  /* how long it may be silent once it is ready; 0: for ever */
         uint64_t watchdog_until; /* ... and by when it has to say something; 0: not yet at all */
+        bool watchdog_pulled;    /* it says that it hangs, perhaps before its exec is known */
         uint64_t probe_at;       /* the next probe, unless one is under way */
         uint64_t retry_at;
         EndStage end_stage;

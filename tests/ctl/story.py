@@ -42,6 +42,10 @@ class Listing(Story):
         for verb in "status", "why", "logs", "start", "restart", "mode":
             self.expect(1, "/sidecars/x/command: ", verb, "org.example.Broken")
         self.expect(1, "/sidecars/x/command: ", "mode", "org.example.Broken", "any")
+        for verb in "why", "logs":
+            self.expect(1, "/sidecars/x/command: ", verb, "org.example.Broken", "lone")
+        told = self.expect(1, "is broken", "why", "org.example.Broken", "lone")
+        self.assertIn(f"{OTHER}/lone is Stopped", told)
 
     def test_list_of_one_app(self):
         listed = self.session.json("list", OTHER)
@@ -106,6 +110,7 @@ class Names(Story):
             ("--timeout takes a time", "start", "lone", "--timeout=soon"),
             ("--lines takes a number", "logs", "lone", "-n", "-3"),
             ("--since takes a time", "logs", "lone", "--since=yesteryear"),
+            ("has not", "logs", "lone", "--since=2999-01-01"),
             ("--stream must be stdout, stderr or supervisor", "logs", "lone", "--stream=stdin"),
             ("--generation takes a number", "logs", "lone", "--generation=last"),
             ("--output must be short, cat or json", "logs", "lone", "-o", "xml"),

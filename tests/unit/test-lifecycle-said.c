@@ -240,6 +240,21 @@ START_TEST(l3_nobody_listened_while_there_was_no_brain) {
 }
 END_TEST
 
+START_TEST(l3_what_was_pulled_is_known_to_the_next_brain) {
+        life_setup();
+        spec.readiness.kind = PROBE_NOTIFY;
+        (void) start();
+        (void) fork_main();
+        (void) say_ready();
+        lifecycle_on_watchdog_triggered(&life, now);
+        ck_assert_str_eq(settle(), "");
+        life.watchdog_until = 0; /* which is not in its record */
+        lifecycle_on_adopted(&life, &spec, now);
+        ck_assert_str_eq(exec_main(), "Starting/backoff main");
+        assert_reason("said of itself that it hangs (WATCHDOG=trigger)");
+}
+END_TEST
+
 static void go_to_health(void) {
         life_setup();
         spec.liveness = liveness_make(2, true);
@@ -336,6 +351,7 @@ TEST_MAIN("lifecycle-said",
           l3_it_may_set_and_pull_its_watchdog_itself,
           l3_one_that_is_pulled_before_the_exec_is_known_is_a_failure_then,
           l3_nobody_listened_while_there_was_no_brain,
+          l3_what_was_pulled_is_known_to_the_next_brain,
           l2_a_probe_that_is_dropped_counts_neither_way,
           d7_time_that_was_lost_is_given_again,
           misses_do_not_count_while_it_says_that_it_is_busy,
