@@ -3,60 +3,30 @@
 /*
  * Explanation
  *
- * Keys that it does not know are passed over: a later daemon may say more.
+ * What is there in numbers, as generations are, is read as far as there is room for it.
  */
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "ctl/dictionary.h"
 #include "ctl/explanation.h"
 #include "ctl/text.h"
 #include "util/clock.h"
 #include "util/duration.h"
 #include "util/format.h"
-#include "util/strv.h"
-
-typedef struct Member {
-        const char *key, *type;
-        void *target;
-} Member;
-
-/* One entry of a dictionary, the key of which has been read. */
-static int read_member(sd_bus_message *reply, const char *key, const Member *members, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (streq(members[i].key, key))
-                        return sd_bus_message_read(reply, "v", members[i].type, members[i].target);
-
-        return sd_bus_message_skip(reply, "v");
-}
-
-/* What is left of a dictionary that has been entered. */
-static int read_members(sd_bus_message *reply, const Member *members, size_t n) {
-        const char *key;
-        int r;
-
-        while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-                r = sd_bus_message_read_basic(reply, 's', &key);
-                if (r >= 0)
-                        r = read_member(reply, key, members, n);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-                if (r < 0)
-                        return r;
-        }
-
-        return r;
-}
 
 static int read_generation(sd_bus_message *reply, Explanation *why) {
         ExplainedGeneration generation = { .reason = "" };
-        const Member members[] = {
+        const DictionaryMember members[] = {
                 { "generation", "t", &generation.number },
                 { "started-at", "t", &generation.started_at },
                 { "ready-at", "t", &generation.ready_at },
                 { "ended-at", "t", &generation.ended_at },
                 { "reason", "s", &generation.reason },
         };
-        int r = read_members(reply, members, ELEMENTSOF(members));
+        int r = dictionary_read(reply, members, ELEMENTSOF(members));
 
         if (r >= 0 && why->n_generations < EXPLANATION_GENERATIONS_MAX)
                 why->generations[why->n_generations++] = generation;
@@ -64,24 +34,22 @@ static int read_generation(sd_bus_message *reply, Explanation *why) {
         return r;
 }
 
-static int read_generations(sd_bus_message *reply, Explanation *why) {
+static int read_generations(sd_bus_message *reply, void *target) {
         int r;
 
         r = sd_bus_message_enter_container(reply, 'v', "aa{sv}");
         if (r >= 0)
                 r = sd_bus_message_enter_container(reply, 'a', "a{sv}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'a', "{sv}")) > 0) {
-                r = read_generation(reply, why);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-        }
+        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0)
+                r = read_generation(reply, target);
         if (r >= 0)
                 r = sd_bus_message_exit_container(reply);
 
         return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
-static int read_missing_limits(sd_bus_message *reply, Explanation *why) {
+static int read_missing_limits(sd_bus_message *reply, void *target) {
+        Explanation *why = target;
         const char *sentence;
         int r;
 
@@ -97,8 +65,9 @@ static int read_missing_limits(sd_bus_message *reply, Explanation *why) {
         return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
-static int read_last_probe(sd_bus_message *reply, ExplainedProbe *probe) {
-        const Member members[] = {
+static int read_last_probe(sd_bus_message *reply, void *target) {
+        ExplainedProbe *probe = &((Explanation *) target)->last_probe;
+        const DictionaryMember members[] = {
                 { "realtime-usec", "t", &probe->at }, { "healthy", "b", &probe->is_healthy },
                 { "status", "u", &probe->status },    { "latency-usec", "t", &probe->latency_usec },
                 { "error", "s", &probe->error },
@@ -107,33 +76,14 @@ static int read_last_probe(sd_bus_message *reply, ExplainedProbe *probe) {
 
         r = sd_bus_message_enter_container(reply, 'v', "a{sv}");
         if (r >= 0)
-                r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-        if (r >= 0)
-                r = read_members(reply, members, ELEMENTSOF(members));
-        if (r >= 0)
-                r = sd_bus_message_exit_container(reply);
+                r = dictionary_read(reply, members, ELEMENTSOF(members));
 
         return r < 0 ? r : sd_bus_message_exit_container(reply);
 }
 
-static int read_entry(sd_bus_message *reply,
-                      const char *key,
-                      Explanation *why,
-                      const Member *members,
-                      size_t n_members) {
-        if (streq(key, "generations"))
-                return read_generations(reply, why);
-        if (streq(key, "limits-missing"))
-                return read_missing_limits(reply, why);
-        if (streq(key, "last-probe"))
-                return read_last_probe(reply, &why->last_probe);
-
-        return read_member(reply, key, members, n_members);
-}
-
 int explanation_read(Explanation *ret, sd_bus_message *reply) {
         Explanation why = { "", "", "", "", "", .last_probe.error = "" };
-        const Member members[] = {
+        const DictionaryMember members[] = {
                 { "status", "s", &why.status },
                 { "sub-state", "s", &why.sub_state },
                 { "reason", "s", &why.reason },
@@ -141,23 +91,12 @@ int explanation_read(Explanation *ret, sd_bus_message *reply) {
                 { "next-action", "s", &why.next_action },
                 { "next-action-at", "t", &why.next_action_at },
                 { "unblocked-by", "s", &why.unblocked_by },
+                { "last-probe", NULL, &why, read_last_probe },
+                { "limits-missing", NULL, &why, read_missing_limits },
+                { "generations", NULL, &why, read_generations },
         };
-        int r;
+        int r = dictionary_read(reply, members, ELEMENTSOF(members));
 
-        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-                const char *key;
-
-                r = sd_bus_message_read_basic(reply, 's', &key);
-                if (r >= 0)
-                        r = read_entry(reply, key, &why, members, ELEMENTSOF(members));
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-                if (r < 0)
-                        return r;
-        }
         if (r < 0)
                 return r;
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ctl/client.h"
+#include "ctl/dictionary.h"
 #include "ctl/explanation.h"
 #include "ctl/json-message.h"
 #include "ctl/log-lines.h"
@@ -31,38 +32,6 @@ typedef struct State { /* strings are borrowed from the reply */
         int needs_restart;
 } State;
 
-static const struct {
-        const char *property;
-        const char *type;
-        size_t offset;
-} members[] = {
-        { "Description", "s", offsetof(State, description) },
-        { "Status", "s", offsetof(State, status) },
-        { "SubState", "s", offsetof(State, sub_state) },
-        { "ReasonCode", "s", offsetof(State, reason_code) },
-        { "Reason", "s", offsetof(State, reason) },
-        { "StatusText", "s", offsetof(State, status_text) },
-        { "Endpoint", "s", offsetof(State, endpoint) },
-        { "LogPath", "s", offsetof(State, log_path) },
-        { "ControlGroup", "s", offsetof(State, cgroup) },
-        { "Generation", "t", offsetof(State, generation) },
-        { "StateChangeTimestamp", "t", offsetof(State, changed_at_usec) },
-        { "MemoryCurrent", "t", offsetof(State, memory_bytes) },
-        { "CPUUsageNSec", "t", offsetof(State, cpu_nsec) },
-        { "MainPID", "u", offsetof(State, main_pid) },
-        { "NRestarts", "u", offsetof(State, n_restarts) },
-        { "NeedsRestart", "b", offsetof(State, needs_restart) },
-};
-
-static int read_member(State *state, sd_bus_message *reply, const char *property) {
-        for (size_t i = 0; i < ELEMENTSOF(members); i++)
-                if (streq(members[i].property, property))
-                        return sd_bus_message_read(reply, "v", members[i].type,
-                                                   (char *) state + members[i].offset);
-
-        return sd_bus_message_skip(reply, "v");
-}
-
 static int read_state(State *ret, sd_bus_message *reply) {
         State state = { "",
                         "",
@@ -75,22 +44,26 @@ static int read_state(State *ret, sd_bus_message *reply) {
                         "",
                         .memory_bytes = UINT64_MAX,
                         .cpu_nsec = UINT64_MAX };
-        const char *property;
-        int r;
+        const DictionaryMember members[] = {
+                { "Description", "s", &state.description },
+                { "Status", "s", &state.status },
+                { "SubState", "s", &state.sub_state },
+                { "ReasonCode", "s", &state.reason_code },
+                { "Reason", "s", &state.reason },
+                { "StatusText", "s", &state.status_text },
+                { "Endpoint", "s", &state.endpoint },
+                { "LogPath", "s", &state.log_path },
+                { "ControlGroup", "s", &state.cgroup },
+                { "Generation", "t", &state.generation },
+                { "StateChangeTimestamp", "t", &state.changed_at_usec },
+                { "MemoryCurrent", "t", &state.memory_bytes },
+                { "CPUUsageNSec", "t", &state.cpu_nsec },
+                { "MainPID", "u", &state.main_pid },
+                { "NRestarts", "u", &state.n_restarts },
+                { "NeedsRestart", "b", &state.needs_restart },
+        };
+        int r = dictionary_read(reply, members, ELEMENTSOF(members));
 
-        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-        if (r < 0)
-                return r;
-
-        while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-                r = sd_bus_message_read_basic(reply, 's', &property);
-                if (r >= 0)
-                        r = read_member(&state, reply, property);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-                if (r < 0)
-                        return r;
-        }
         if (r < 0)
                 return r;
 

@@ -559,25 +559,6 @@ START_TEST(a_line_in_many_pieces_costs_the_ring_no_more_than_twice_its_bytes) {
 }
 END_TEST
 
-START_TEST(a_time_is_found_among_those_that_are_left) {
-        ck_assert_uint_eq(log_ring_find(ring, 0), 100);
-
-        for (uint64_t i = 0; i < LOG_STORE_LINES; i++)
-                write_bytes(LOG_STDOUT, 1, 10 * (i / 2), "a line\n", 7);
-
-        for (uint64_t i = 1; i < LOG_STORE_LINES; i++) {
-                uint64_t usec = 10 * (i / 2), oldest = 100 + i / 2 * 2;
-
-                if (oldest < log_ring_first(ring))
-                        oldest = log_ring_first(ring);
-                ck_assert_uint_eq(log_ring_find(ring, usec), oldest);
-                ck_assert_uint_eq(log_ring_find(ring, usec + 1), 100 + i / 2 * 2 + 2);
-        }
-        ck_assert_uint_eq(log_ring_find(ring, 0), log_ring_first(ring));
-        ck_assert_uint_eq(log_ring_find(ring, UINT64_MAX), log_ring_next(ring));
-}
-END_TEST
-
 START_TEST(what_another_version_wrote_or_is_damaged_is_refused) {
         LogHeader *header = log_memory_store(memory)->header;
 
@@ -610,5 +591,4 @@ TEST_MAIN("log-ring",
           a_line_that_was_not_committed_has_touched_no_other,
           the_oldest_of_too_many_open_lines_is_closed,
           a_line_in_many_pieces_costs_the_ring_no_more_than_twice_its_bytes,
-          a_time_is_found_among_those_that_are_left,
           what_another_version_wrote_or_is_damaged_is_refused)
